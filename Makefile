@@ -1,0 +1,79 @@
+# `make` alone lists the targets. Everything runs in .venv, made by `make install`.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The newest Python that the Triton package has a stub for, of those installed.
+PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13,$(shell command -v python$(v))) python3)
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := requirements/constraints.txt
+# PyTorch is named exactly: it is large, and only training and its tests use it.
+TORCH := torch==2.13.0
+PROTOS := $(wildcard proto/inkling/v1/*.proto)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+.PHONY: install
+install: $(VENV)/.installed ## make .venv with everything that serving, the demo and the tests need (no torch)
+
+$(VENV)/.installed: pyproject.toml requirements/constraints.txt requirements/triton.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make install PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --no-compile -e '.[server,dev]' -c $(CONSTRAINTS)
+	$(BIN)/pip install --quiet --no-compile --no-deps -r requirements/triton.txt
+	touch $@
+
+.PHONY: install-training
+install-training: $(VENV)/.installed-training ## add the training extra (torch)
+
+$(VENV)/.installed-training: $(VENV)/.installed
+	$(BIN)/pip install --quiet --no-compile '$(TORCH)' -c $(CONSTRAINTS)
+	$(BIN)/pip install --quiet --no-compile -e '.[server,dev,training]' -c $(CONSTRAINTS)
+	touch $@
+
+.PHONY: demo
+demo: install ## tag real photos on a real server, print the tags, stop the server
+	$(BIN)/python -m inkling_client.demo
+
+.PHONY: serve
+serve: install ## run the server until Ctrl-C; settings: make serve ARGS=--help
+	$(BIN)/inkling serve $(ARGS)
+
+.PHONY: test
+test: install-training ## install and run every test; fewer: make test ARGS='tests/server -k batch'
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: install-training ## lint, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: install ## let ruff format and mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: install ## the benchmarks of this machine, into benchmarks/results
+	$(BIN)/python benchmarks/bench_decode.py
+	$(BIN)/python benchmarks/bench_search.py
+	$(BIN)/python benchmarks/bench_tag.py --out benchmarks/results
+
+.PHONY: proto
+proto: install ## generate code from proto/
+	$(BIN)/python proto/generate.py
+
+.PHONY: train
+train: install-training ## retrain, export, calibrate and evaluate inkling-small from DATA=..., see MODEL_CARD.md
+	$(BIN)/pip install --quiet --no-deps -r requirements/text-tower.txt
+	$(BIN)/python -m inkling_training.recipe_small $(ARGS)
+
+.PHONY: clean
+clean: ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

@@ -1,0 +1,1 @@
+"""Clients of Inkling's gRPC services."""

@@ -1,0 +1,93 @@
+"""The seam between the gateway and whatever turns pixels and phrases into embeddings.
+
+    Encoder (protocol)
+    ├── TritonEncoder   inkling_server.triton_encoder
+    └── FakeEncoder     inkling_server.fake_encoder, deterministic, for tests
+
+Both pass `tests/contract/test_encoder_contract.py`. Nothing here knows graph, index or gRPC.
+
+Shapes: B pictures or texts, H x W pixels, C = 3 channels (RGB), D dimensions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkling_server.model_manifest import ModelManifest
+
+Pixels = NDArray[np.uint8]
+Embeddings = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderDescription:
+    """What runs one encoder, for GetInfo.
+
+    Attributes:
+        name: the model's name in Triton, such as "vision_encoder".
+        version: its version folder.
+        backend: what serves it, such as "triton 2.51.0 python".
+        runtime: what computes, such as "OpenVINO 2026.4.1 bf16, 2 threads".
+    """
+
+    name: str
+    version: int
+    backend: str
+    runtime: str
+
+
+class Encoder(Protocol):
+    """One version of a pairwise model. Safe to call from many tasks of one event loop.
+
+    A cancelled call is forgotten at once; nothing that it held is reused before the encoder has
+    let go of it.
+    """
+
+    @property
+    def manifest(self) -> ModelManifest:
+        """The model that this encoder runs; never changes during the encoder's life."""
+
+    async def describe(self) -> Sequence[EncoderDescription]:
+        """What runs the encoders. Raises EncoderDown."""
+
+    async def encode_images(self, pixels_BHWC: Pixels, *, timeout_s: float) -> Embeddings:
+        """Embeds pictures.
+
+        Args:
+            pixels_BHWC: uint8 RGB [B, size, size, 3], B >= 1, C-contiguous. Any B: a batch that is
+                over the model's own limit is split.
+            timeout_s: the call ends within about this time.
+
+        Returns:
+            float32 [B, D], rows of length 1.
+
+        Raises:
+            EncoderDown: no answer in time, or the encoder is broken.
+            ValueError: wrong shape or dtype (a bug of the caller).
+        """
+
+    async def encode_texts(self, texts: Sequence[str], *, timeout_s: float) -> Embeddings:
+        """Embeds phrases, float32 [B, D] with rows of length 1; no texts give [0, D].
+
+        Same errors as `encode_images`.
+        """
+
+    async def check(self, *, timeout_s: float) -> None:
+        """Proves that both encoders work by a real inference. Raises EncoderDown."""
+
+    async def close(self) -> None:
+        """Frees connections and shared memory. Idempotent."""
+
+
+def require_pixels(pixels_BHWC: Pixels, size: int) -> None:
+    """Raises ValueError unless the array is what `encode_images` takes."""
+    shape, dtype = pixels_BHWC.shape, pixels_BHWC.dtype
+    if dtype != np.uint8:
+        raise ValueError(f"pixels must be uint8, not {dtype}")
+    if len(shape) != 4 or shape[0] < 1 or shape[1:] != (size, size, 3):
+        raise ValueError(f"pixels must be [B >= 1, {size}, {size}, 3], not {list(shape)}")
+    if not pixels_BHWC.flags.c_contiguous:
+        raise ValueError("pixels must be C-contiguous")

@@ -1,0 +1,121 @@
+"""Every error that a caller of Inkling may see, as one tree.
+
+    InklingError
+    ├── InvalidRequest              the caller can mend it
+    │   ├── ImageInvalid            IMAGE_INVALID
+    │   ├── ImageTooLarge           IMAGE_TOO_LARGE
+    │   └── ArgumentOutOfRange      ARGUMENT_OUT_OF_RANGE
+    ├── GraphVersionNotServed       GRAPH_VERSION_NOT_SERVED
+    ├── Overloaded                  OVERLOADED
+    ├── EncoderDown                 ENCODER_DOWN
+    └── DeadlineExceeded            DEADLINE_EXCEEDED
+
+`reason` is the word that clients switch on; the text names what is wrong and what is allowed, and
+never repeats the caller's data. This module does not know gRPC: `rpc/status.py` alone translates.
+"""
+
+from typing import ClassVar
+
+
+class InklingError(Exception):
+    """Base of everything that Inkling raises on purpose."""
+
+    reason: ClassVar[str]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Machine-readable details that travel in ErrorInfo.metadata."""
+        return {}
+
+
+class InvalidRequest(InklingError):
+    """The request cannot succeed as it is."""
+
+
+class ImageInvalid(InvalidRequest):
+    """The bytes are not a picture in a known format, or the picture is damaged."""
+
+    reason = "IMAGE_INVALID"
+
+
+class ImageTooLarge(InvalidRequest):
+    """A limit on bytes, pixels or sides is exceeded; found out before anything is decoded.
+
+    Args:
+        what: the measured quantity, such as "image bytes".
+        actual: its value.
+        allowed: the greatest value that is accepted.
+    """
+
+    reason = "IMAGE_TOO_LARGE"
+
+    def __init__(self, what: str, actual: int, allowed: int) -> None:
+        super().__init__(f"{what}: {actual:,} is over the limit of {allowed:,}")
+        self.what, self.actual, self.allowed = what, actual, allowed
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"what": self.what, "actual": str(self.actual), "allowed": str(self.allowed)}
+
+
+class ArgumentOutOfRange(InvalidRequest):
+    """A field holds a value outside its documented range.
+
+    Args:
+        field: the field's name in the request.
+        problem: what is wrong with it.
+        allowed: the accepted values, in words.
+    """
+
+    reason = "ARGUMENT_OUT_OF_RANGE"
+
+    def __init__(self, field: str, problem: str, allowed: str) -> None:
+        super().__init__(f"{field}: {problem}; allowed: {allowed}")
+        self.field, self.allowed = field, allowed
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"field": self.field, "allowed": self.allowed}
+
+
+class GraphVersionNotServed(InklingError):
+    """The request insists on a graph version that this server does not serve (any more)."""
+
+    reason = "GRAPH_VERSION_NOT_SERVED"
+
+    def __init__(self, served: str) -> None:
+        super().__init__(f"graph_version: not served here; allowed: empty or {served!r}")
+        self.served = served
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"served": self.served}
+
+
+class Overloaded(InklingError):
+    """The server is full; the same request may succeed later.
+
+    Args:
+        retry_after_s: when a retry has a fair chance, in seconds.
+    """
+
+    reason = "OVERLOADED"
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"the server is full; retry in {retry_after_s:.2f} s")
+        self.retry_after_s = retry_after_s
+
+
+class EncoderDown(InklingError):
+    """The encoders do not answer. The gateway keeps trying to get them back by itself."""
+
+    reason = "ENCODER_DOWN"
+
+
+class DeadlineExceeded(InklingError):
+    """The caller's deadline passed before the work was done; what was left of it was dropped."""
+
+    reason = "DEADLINE_EXCEEDED"
+
+    def __init__(self) -> None:
+        super().__init__("the deadline passed before the request was done")

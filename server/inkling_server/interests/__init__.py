@@ -1,0 +1,1 @@
+"""The interest graph: what Inkling's tags are."""

@@ -1,0 +1,1 @@
+"""Training of the pairwise model: data, model, losses, evaluation, calibration, export."""
