@@ -14,6 +14,7 @@ COPY proto proto
 COPY server server
 COPY client client
 COPY training training
+# HEIC pictures need the extra `heic` as well; its wheel carries x265, which is GPL: your choice.
 RUN pip install '.[server]' -c requirements/constraints.txt
 RUN pip install --no-deps -r requirements/triton.txt
 COPY model_repository model_repository
@@ -29,7 +30,7 @@ ENTRYPOINT ["inkling-server"]
 FROM base AS gpu
 USER root
 # Both packages are the module `faiss`: one replaces the other.
-RUN pip uninstall --yes faiss-cpu && pip install 'faiss-gpu>=1.15.1,<2'
+RUN pip uninstall --yes faiss-cpu && pip install '.[gpu]'
 USER inkling
 
 FROM base AS cpu

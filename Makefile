@@ -23,7 +23,7 @@ install: $(VENV)/.installed ## make .venv with everything that serving, the demo
 $(VENV)/.installed: pyproject.toml requirements/constraints.txt requirements/triton.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make install PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --no-compile -e '.[server,dev]' -c $(CONSTRAINTS)
+	$(BIN)/pip install --quiet --no-compile -e '.[server,heic,dev]' -c $(CONSTRAINTS)
 	$(BIN)/pip install --quiet --no-compile --no-deps -r requirements/triton.txt
 	touch $@
 
@@ -32,7 +32,7 @@ install-training: $(VENV)/.installed-training ## add the training extra (torch)
 
 $(VENV)/.installed-training: $(VENV)/.installed
 	$(BIN)/pip install --quiet --no-compile '$(TORCH)' -c $(CONSTRAINTS)
-	$(BIN)/pip install --quiet --no-compile -e '.[server,dev,training]' -c $(CONSTRAINTS)
+	$(BIN)/pip install --quiet --no-compile -e '.[server,heic,dev,training]' -c $(CONSTRAINTS)
 	touch $@
 
 .PHONY: demo
@@ -61,9 +61,9 @@ format: install ## let ruff format and mend
 
 .PHONY: bench
 bench: install ## the benchmarks of this machine, into benchmarks/results
-	$(BIN)/python benchmarks/bench_decode.py
-	$(BIN)/python benchmarks/bench_search.py
-	$(BIN)/python benchmarks/bench_tag.py --out benchmarks/results
+	$(BIN)/python -m benchmarks.bench_decode
+	$(BIN)/python -m benchmarks.bench_search
+	$(BIN)/python -m benchmarks.bench_tag --out benchmarks/results
 
 .PHONY: proto
 proto: install ## generate code from proto/

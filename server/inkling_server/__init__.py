@@ -1,4 +1,4 @@
-"""Inkling's gateway: decodes pictures, has Triton encode them, and finds the interests they are about.
+"""Inkling's gateway: decodes pictures, has Triton encode them, finds the interests they are about.
 
 Layers, each importing only those below it (held by import-linter):
 

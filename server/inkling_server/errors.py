@@ -8,6 +8,7 @@
     ├── GraphVersionNotServed       GRAPH_VERSION_NOT_SERVED
     ├── Overloaded                  OVERLOADED
     ├── EncoderDown                 ENCODER_DOWN
+    ├── ShuttingDown                SHUTTING_DOWN
     └── DeadlineExceeded            DEADLINE_EXCEEDED
 
 `reason` is the word that clients switch on; the text names what is wrong and what is allowed, and
@@ -110,6 +111,15 @@ class EncoderDown(InklingError):
     """The encoders do not answer. The gateway keeps trying to get them back by itself."""
 
     reason = "ENCODER_DOWN"
+
+
+class ShuttingDown(InklingError):
+    """The server is about to stop: what it has not answered yet, it will not answer."""
+
+    reason = "SHUTTING_DOWN"
+
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down; send what is unanswered to another one")
 
 
 class DeadlineExceeded(InklingError):

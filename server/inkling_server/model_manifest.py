@@ -2,7 +2,7 @@
 
 Two small JSON files lie beside the vision encoder's weights: `manifest.json` (pixels, text,
 dimension, fingerprint) and `calibration.json` (how a cosine becomes a probability). The training
-package writes both; the gateway only reads them. This module does not know Triton, ONNX or the graph.
+package writes both; the gateway only reads them. This module knows no Triton, ONNX or graph.
 
 Source of the calibration: Platt, "Probabilistic outputs for support vector machines" (1999); the
 prior term is the log-odds shift of a label prior, capped.

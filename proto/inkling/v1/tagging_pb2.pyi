@@ -7,8 +7,10 @@ Errors are google.rpc.Status with ErrorInfo{domain: "inkling", reason}:
   IMAGE_INVALID, IMAGE_TOO_LARGE, ARGUMENT_OUT_OF_RANGE   INVALID_ARGUMENT
   GRAPH_VERSION_NOT_SERVED                                FAILED_PRECONDITION
   OVERLOADED (with RetryInfo)                             RESOURCE_EXHAUSTED
-  ENCODER_DOWN                                            UNAVAILABLE
+  ENCODER_DOWN, SHUTTING_DOWN                             UNAVAILABLE
   DEADLINE_EXCEEDED                                       DEADLINE_EXCEEDED
+A message longer than Limits.max_image_bytes + 1 MiB is cut off by gRPC itself: a bare
+RESOURCE_EXHAUSTED, which ends a TagStream. Compare a file's size with the limit before sending it.
 """
 
 from collections import abc as _abc
