@@ -1,0 +1,198 @@
+"""Everything that answers one request, as one immutable value, and the one reference that swaps it.
+
+    graph snapshot + encoder + calibration ──build_state──► ServingState ──► StateHolder.swap
+
+A state that was swapped out is freed only when the last batch that uses it is done. All methods of
+StateHolder belong to one event loop: there is no lock on the way of a request. Nothing here knows
+pictures, batching or gRPC.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkling_server.embedding_cache import CacheKey, EmbeddingCache
+from inkling_server.encoders import Embeddings, Encoder
+from inkling_server.errors import EncoderDown, ShuttingDown
+from inkling_server.interests.snapshot import GraphSnapshot
+from inkling_server.model_manifest import Calibration, ModelManifest
+from inkling_server.scoring import prior_logits
+from inkling_server.tag_index import SearchThread, TagIndex
+
+NOT_FINITE = "the encoder returned numbers that are not finite"
+_log = logging.getLogger(__name__)
+# A batch that a text encoder's dynamic batching takes whole.
+_TEXTS_PER_CALL = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ServingState:
+    """Graph, model, calibration and index that belong together. `build_state` makes it."""
+
+    graph: GraphSnapshot
+    encoder: Encoder
+    manifest: ModelManifest
+    calibration: Calibration
+    index: TagIndex
+
+    @property
+    def graph_version(self) -> str:
+        return self.graph.version
+
+    @property
+    def model_version(self) -> str:
+        return self.manifest.model_version
+
+
+async def build_state(
+    graph: GraphSnapshot,
+    encoder: Encoder,
+    calibration: Calibration,
+    *,
+    search_thread: SearchThread,
+    cache: EmbeddingCache | None = None,
+    timeout_s: float = 30.0,
+) -> ServingState:
+    """Embeds the graph's phrases (those that the cache does not know) and builds the index.
+
+    Args:
+        graph: the interests.
+        encoder: the model; embeds the phrases and, later, the pictures.
+        calibration: of the same model version.
+        search_thread: the process's one owner of FAISS.
+        cache: where phrase embeddings are kept between starts.
+        timeout_s: for one batch of phrases.
+
+    Raises:
+        EncoderDown: the encoder does not answer, or answers nonsense.
+    """
+    phrases = [interest.phrase for interest in graph.interests]
+    embeddings_ND = await _embed(phrases, encoder, cache, timeout_s)
+    priors_N = prior_logits([interest.count for interest in graph.interests], calibration)
+    index = await TagIndex.build(
+        search_thread, embeddings_ND, priors_N, scale=calibration.scale, bias=calibration.bias
+    )
+    return ServingState(graph, encoder, encoder.manifest, calibration, index)
+
+
+async def _embed(
+    phrases: list[str], encoder: Encoder, cache: EmbeddingCache | None, timeout_s: float
+) -> Embeddings:
+    key = CacheKey.of(encoder.manifest)
+    known = await asyncio.to_thread(cache.load, key) if cache is not None else {}
+    missing = sorted({phrase for phrase in phrases if phrase not in known}, key=len)
+    fresh: dict[str, NDArray[np.float32]] = {}
+    # Sorted by length: a batch is padded to its longest text.
+    for start in range(0, len(missing), _TEXTS_PER_CALL):
+        batch = missing[start : start + _TEXTS_PER_CALL]
+        rows_BD = await encoder.encode_texts(batch, timeout_s=timeout_s)
+        require_shape(rows_BD, len(batch), encoder.manifest.dimension)
+        if not np.isfinite(rows_BD).all():
+            raise EncoderDown(NOT_FINITE)
+        fresh.update(zip(batch, rows_BD, strict=True))
+    embeddings_ND = np.empty((len(phrases), encoder.manifest.dimension), np.float32)
+    for i, phrase in enumerate(phrases):
+        embeddings_ND[i] = fresh[phrase] if phrase in fresh else known[phrase]
+    _log.info("tag embeddings: %d computed, %d reused", len(fresh), len(phrases) - len(fresh))
+    if cache is not None and fresh:
+        await asyncio.to_thread(cache.store, key, phrases, embeddings_ND, spare=known)
+    return embeddings_ND
+
+
+def require_shape(embeddings_BD: Embeddings, count: int, dimension: int) -> None:
+    """Raises EncoderDown unless the array holds `count` embeddings."""
+    if embeddings_BD.shape != (count, dimension):
+        raise EncoderDown(f"the encoder returned {embeddings_BD.shape}, not {(count, dimension)}")
+
+
+class _Tenure:
+    """One living state, and who still uses it."""
+
+    __slots__ = ("freed", "retired", "state", "user_count")
+
+    def __init__(self, state: ServingState) -> None:
+        self.state = state
+        self.user_count = 0
+        self.retired = False
+        self.freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class StateHolder:
+    """The current ServingState and those that are still in use. Owns the states and their encoders.
+
+    Args:
+        initial: the first current state. Construct on the event loop.
+    """
+
+    def __init__(self, initial: ServingState) -> None:
+        self._current = _Tenure(initial)
+        self._living = [self._current]
+        self._freeing: set[asyncio.Task[None]] = set()
+
+    @property
+    def current(self) -> ServingState:
+        """The state that new work uses. For longer than one synchronous step, use `lease`."""
+        return self._current.state
+
+    @contextlib.contextmanager
+    def lease(self) -> Iterator[ServingState]:
+        """The current state, kept alive until the block ends."""
+        tenure = self._current
+        if tenure.retired:
+            raise ShuttingDown()
+        tenure.user_count += 1
+        try:
+            yield tenure.state
+        finally:
+            tenure.user_count -= 1
+            self._free_if_unused(tenure)
+
+    def swap(self, new: ServingState) -> asyncio.Future[None]:
+        """Makes `new` current at once.
+
+        Returns:
+            a future that is done when the old state is out of use and freed. Its encoder is closed
+            too, unless another living state shares it.
+        """
+        if self._current.retired:
+            raise ShuttingDown()
+        old, self._current = self._current, _Tenure(new)
+        self._living.append(self._current)
+        self._retire(old)
+        return old.freed
+
+    async def close(self) -> None:
+        """Waits until no state is in use, then frees them all. No lease may start afterwards."""
+        if not self._current.retired:
+            self._retire(self._current)
+        # shield: a caller that gives up must not undo the others' wait.
+        await asyncio.gather(*(asyncio.shield(tenure.freed) for tenure in list(self._living)))
+
+    def _retire(self, tenure: _Tenure) -> None:
+        tenure.retired = True
+        self._free_if_unused(tenure)
+
+    def _free_if_unused(self, tenure: _Tenure) -> None:
+        if not tenure.retired or tenure.user_count > 0:
+            return
+        task = asyncio.get_running_loop().create_task(self._free(tenure))
+        self._freeing.add(task)
+        task.add_done_callback(self._freeing.discard)
+
+    async def _free(self, tenure: _Tenure) -> None:
+        self._living.remove(tenure)
+        encoder = tenure.state.encoder
+        try:
+            await tenure.state.index.close()
+            if all(other.state.encoder is not encoder for other in self._living):
+                await encoder.close()
+        except Exception:
+            # Nobody waits for this on the way of a request; the new state serves regardless.
+            _log.exception("a retired serving state could not be freed cleanly")
+        finally:
+            tenure.freed.set_result(None)

@@ -1,0 +1,79 @@
+"""The maths of calibrated scores."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inkling_server.scoring import prior_logits, sigmoid, threshold_logit
+from tests.serving import CALIBRATION
+
+logits = st.floats(-1e6, 1e6)
+counts = st.lists(st.integers(0, 10**9), min_size=1, max_size=30)
+
+
+@given(logits)
+def test_score_is_a_probability_that_float32_holds(logit: float) -> None:
+    score = sigmoid(logit)
+    assert score.dtype == np.float32
+    assert 0 <= score <= 1
+
+
+@given(logits, logits)
+def test_score_never_falls_as_the_logit_rises(one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert sigmoid(low) <= sigmoid(high)
+
+
+@given(st.floats(-30, 30))
+def test_score_matches_its_definition(logit: float) -> None:
+    assert float(sigmoid(logit)) == pytest.approx(1 / (1 + math.exp(-logit)), rel=1e-6)
+
+
+def test_extreme_logits_neither_overflow_nor_warn() -> None:
+    with np.errstate(all="raise", under="ignore"):
+        scores = sigmoid([-1e308, -745.0, 0.0, 745.0, 1e308, -math.inf, math.inf])
+    assert scores.tolist() == [0, 0, 0.5, 1, 1, 0, 1]
+
+
+@given(st.floats(1e-6, 1 - 1e-6))
+def test_threshold_logit_inverts_the_score(min_score: float) -> None:
+    assert float(sigmoid(threshold_logit(min_score))) == pytest.approx(min_score, rel=1e-5)
+
+
+def test_thresholds_0_and_1_are_infinitely_far() -> None:
+    assert (threshold_logit(0.0), threshold_logit(1.0)) == (-math.inf, math.inf)
+
+
+@given(counts)
+def test_prior_keeps_the_order_of_the_counts_and_its_cap(counts: list[int]) -> None:
+    priors_N = prior_logits(counts, CALIBRATION)
+    assert np.abs(priors_N).max() <= CALIBRATION.prior_cap
+    order = np.argsort(counts, kind="stable")
+    assert np.all(np.diff(priors_N[order]) >= 0)
+
+
+@given(counts)
+def test_uncapped_prior_shifts_nothing_on_average(counts: list[int]) -> None:
+    priors_N = prior_logits(counts, replace(CALIBRATION, prior_cap=1e9))
+    assert abs(priors_N.mean()) < 1e-9
+
+
+@given(st.integers(0, 10**9), st.integers(1, 20))
+def test_equally_frequent_interests_have_no_prior(count: int, size: int) -> None:
+    assert np.abs(prior_logits([count] * size, CALIBRATION)).max() < 1e-9
+
+
+def test_prior_follows_its_formula() -> None:
+    calibration = replace(CALIBRATION, prior_weight=0.5, prior_cap=1.0, prior_smoothing=1.0)
+    logs = np.log([1.0, 10.0, 100.0])
+    expected = np.clip(0.5 * (logs - logs.mean()), -1.0, 1.0)
+    assert prior_logits([0, 9, 99], calibration) == pytest.approx(expected)
+
+
+def test_prior_of_weight_0_and_of_an_empty_graph_is_nothing() -> None:
+    assert prior_logits([1, 1000], replace(CALIBRATION, prior_weight=0.0)).tolist() == [0, 0]
+    assert prior_logits([], CALIBRATION).shape == (0,)

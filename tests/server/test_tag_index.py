@@ -1,0 +1,311 @@
+"""Exact top N of the calibrated score, whatever FAISS rounds.
+
+Shapes: B pictures, N tags, D dimensions.
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+
+import faiss
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from inkling_server.encoders import Embeddings
+from inkling_server.scoring import Float64, sigmoid
+from inkling_server.tag_index import Hit, SearchThread, Selection, TagIndex
+
+SCALE, BIAS = 20.0, -8.0
+
+
+@pytest.fixture(scope="module")
+def thread() -> Iterator[SearchThread]:
+    thread = SearchThread()
+    yield thread
+    thread.close()
+
+
+def unit_rows(
+    rng: np.random.Generator, count: int, dimension: int, levels: int | None = None
+) -> Embeddings:
+    """Random directions; with few `levels` per number, many rows are equal."""
+    if levels is None:
+        rows_ND = rng.standard_normal((count, dimension))
+    else:
+        rows_ND = rng.integers(-levels, levels + 1, (count, dimension)).astype(float)
+        rows_ND[:, 0] += 0.5  # never all zero
+    rows_ND /= np.linalg.norm(rows_ND, axis=1, keepdims=True)
+    return rows_ND.astype(np.float32)
+
+
+def exact(
+    tags_ND: Embeddings, priors_N: Float64, picture_D: NDArray[np.float32], selection: Selection
+) -> list[tuple[int, float]]:
+    """The definition, spelled out: (row, score) of every tag above the threshold, best first."""
+    cosines_N = (tags_ND.astype(np.float64) * picture_D.astype(np.float64)).sum(axis=1)
+    scores_N = sigmoid(SCALE * cosines_N + BIAS + priors_N).tolist()
+    ranked = sorted(enumerate(scores_N), key=lambda pair: (-pair[1], pair[0]))
+    return [pair for pair in ranked[: selection.top_n] if pair[1] > selection.min_score]
+
+
+async def search(
+    thread: SearchThread,
+    tags_ND: Embeddings,
+    priors_N: Float64,
+    pictures_BD: Embeddings,
+    selections: Sequence[Selection],
+) -> list[tuple[Hit, ...]]:
+    index = await TagIndex.build(thread, tags_ND, priors_N, scale=SCALE, bias=BIAS)
+    try:
+        return await index.search(pictures_BD, selections)
+    finally:
+        await index.close()
+
+
+def pairs(hits: Sequence[Hit]) -> list[tuple[int, float]]:
+    return [(hit.row, hit.score) for hit in hits]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(0, 300),
+    batch=st.integers(1, 12),
+    dimension=st.sampled_from([1, 3, 16, 256]),
+    levels=st.sampled_from([None, 1, 2]),
+    priors=st.sampled_from(["none", "normal", "steps"]),
+)
+def test_search_equals_the_definition(
+    thread: SearchThread,
+    seed: int,
+    count: int,
+    batch: int,
+    dimension: int,
+    levels: int | None,
+    priors: str,
+) -> None:
+    rng = np.random.default_rng(seed)
+    tags_ND = unit_rows(rng, count, dimension, levels)
+    pictures_BD = unit_rows(rng, batch, dimension, levels)
+    priors_N = {
+        "none": np.zeros(count),
+        "normal": rng.normal(size=count),
+        "steps": rng.integers(-1, 2, count).astype(float),
+    }[priors]
+    selections = [
+        Selection(int(top_n), float(min_score))
+        for top_n, min_score in zip(
+            rng.choice([1, 2, 5, 100], batch), rng.choice([0, 0.01, 0.5, 1], batch), strict=True
+        )
+    ]
+    answers = asyncio.run(search(thread, tags_ND, priors_N, pictures_BD, selections))
+    for hits, picture_D, selection in zip(answers, pictures_BD, selections, strict=True):
+        assert pairs(hits) == exact(tags_ND, priors_N, picture_D, selection)
+
+
+async def test_batch_composition_changes_no_bit_of_an_answer(thread: SearchThread) -> None:
+    rng = np.random.default_rng(1)
+    tags_ND, pictures_BD = unit_rows(rng, 3000, 256), unit_rows(rng, 33, 256)
+    index = await TagIndex.build(thread, tags_ND, rng.normal(size=3000), scale=SCALE, bias=BIAS)
+    five, hundred = Selection(5, 0.0), Selection(100, 0.0)
+    together = await index.search(pictures_BD, [five] * 33)
+    mixed = await index.search(pictures_BD, [five, hundred] * 16 + [five])
+    for b in range(33):
+        (alone,) = await index.search(pictures_BD[b : b + 1], [five])
+        assert alone == together[b] == mixed[b][:5]
+    await index.close()
+
+
+async def test_ties_go_to_the_earlier_row_also_at_the_boundary_of_top_n(
+    thread: SearchThread,
+) -> None:
+    rng = np.random.default_rng(2)
+    one_D = unit_rows(rng, 1, 64)
+    # 400 equal tags: far more than there are spare candidates.
+    tags_ND = np.concatenate([unit_rows(rng, 50, 64), np.repeat(one_D, 400, axis=0)])
+    (hits,) = await search(thread, tags_ND, np.zeros(450), one_D, [Selection(7, 0.0)])
+    assert [hit.row for hit in hits] == list(range(50, 57))
+    assert len({hit.score for hit in hits}) == 1
+
+
+async def test_scores_that_round_to_1_tie_although_their_logits_differ(
+    thread: SearchThread,
+) -> None:
+    tags_ND = np.ones((60, 1), np.float32)
+    priors_N = np.linspace(20, 50, 60)  # rising: FAISS prefers the last ones
+    (hits,) = await search(thread, tags_ND, priors_N, tags_ND[:1], [Selection(3, 0.0)])
+    assert pairs(hits) == [(0, 1.0), (1, 1.0), (2, 1.0)]
+
+
+async def test_threshold_is_strict(thread: SearchThread) -> None:
+    rng = np.random.default_rng(3)
+    tags_ND, picture_1D = unit_rows(rng, 40, 16), unit_rows(rng, 1, 16)
+    (every,) = await search(thread, tags_ND, np.zeros(40), picture_1D, [Selection(40, 0.0)])
+    assert len(every) == 40
+    third = every[2].score
+    (above,) = await search(thread, tags_ND, np.zeros(40), picture_1D, [Selection(40, third)])
+    assert [hit.row for hit in above] == [hit.row for hit in every[:2]]
+    (none,) = await search(thread, tags_ND, np.zeros(40), picture_1D, [Selection(40, 1.0)])
+    assert none == ()
+
+
+async def test_prior_decides_the_candidates_and_not_just_their_order(thread: SearchThread) -> None:
+    # 200 tags lie nearer to the picture than the one whose prior lifts it above them all.
+    tags_ND = np.zeros((201, 2), np.float32)
+    tags_ND[:, 0] = 1
+    tags_ND[200] = [0.8, 0.6]
+    priors_N = np.zeros(201)
+    priors_N[200] = 5.0
+    picture_1D = np.array([[1, 0]], np.float32)
+    (hits,) = await search(thread, tags_ND, priors_N, picture_1D, [Selection(1, 0.0)])
+    assert hits[0].row == 200
+    assert hits[0].prior_logit == 5.0
+    assert hits[0].cosine == pytest.approx(0.8)
+    assert hits[0].picture_logit == pytest.approx(SCALE * 0.8 + BIAS)
+    assert hits[0].score == float(sigmoid(hits[0].picture_logit + hits[0].prior_logit))
+
+
+async def test_each_picture_has_its_own_selection(thread: SearchThread) -> None:
+    rng = np.random.default_rng(4)
+    tags_ND, picture_1D = unit_rows(rng, 30, 8), unit_rows(rng, 1, 8)
+    selections = [Selection(1, 0.0), Selection(30, 0.0), Selection(30, 0.5), Selection(2, 0.0)]
+    pictures_BD = np.repeat(picture_1D, 4, axis=0)
+    answers = await search(thread, tags_ND, np.zeros(30), pictures_BD, selections)
+    assert [len(hits) for hits in answers[:2]] == [1, 30]
+    assert all(hit.score > 0.5 for hit in answers[2])
+    assert answers[0] + answers[1][1:2] == answers[3] == answers[1][:2]
+
+
+async def test_empty_index_and_empty_batch_have_empty_answers(thread: SearchThread) -> None:
+    empty_0D, picture_1D = np.empty((0, 4), np.float32), np.full((1, 4), 0.5, np.float32)
+    assert await search(thread, empty_0D, np.zeros(0), picture_1D, [Selection(5, 0.0)]) == [()]
+    assert await search(thread, picture_1D, np.zeros(1), empty_0D, []) == []
+
+
+async def test_wrong_shapes_and_numbers_that_are_not_finite_are_refused(
+    thread: SearchThread,
+) -> None:
+    rows_ND = np.full((2, 4), 0.5, np.float32)
+    for embeddings, priors in [
+        (rows_ND, np.zeros(3)),
+        (rows_ND[0], np.zeros(4)),
+        (rows_ND * np.float32(np.nan), np.zeros(2)),
+        (rows_ND, np.array([0, np.inf])),
+    ]:
+        with pytest.raises(ValueError, match="must be"):
+            await TagIndex.build(thread, embeddings, priors, scale=SCALE, bias=BIAS)
+    index = await TagIndex.build(thread, rows_ND, np.zeros(2), scale=SCALE, bias=BIAS)
+    with pytest.raises(ValueError, match="pictures_BD"):
+        await index.search(rows_ND, [Selection(1, 0.0)])
+    await index.close()
+    await index.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await index.search(rows_ND, [Selection(1, 0.0)] * 2)
+
+
+async def test_many_tasks_search_one_index_at_a_time(thread: SearchThread) -> None:
+    rng = np.random.default_rng(5)
+    tags_ND, pictures_BD = unit_rows(rng, 500, 32), unit_rows(rng, 40, 32)
+    index = await TagIndex.build(thread, tags_ND, np.zeros(500), scale=SCALE, bias=BIAS)
+    five = Selection(5, 0.0)
+    together = await index.search(pictures_BD, [five] * 40)
+    alone = await asyncio.gather(*(index.search(pictures_BD[b : b + 1], [five]) for b in range(40)))
+    assert [hits for (hits,) in alone] == together
+    await index.close()
+
+
+class FakeGpuResources:
+    def __init__(self) -> None:
+        self.temp_bytes: int | None = None
+
+    def setTempMemory(self, size: int) -> None:  # noqa: N802 - FAISS's name
+        self.temp_bytes = size
+
+
+class FakeGpuConfig:
+    useFloat16 = False
+
+
+class FakeGpuIndex:
+    """A flat GPU index as FAISS documents it: fp16, at most 2,048 candidates, one thread only."""
+
+    made: "list[FakeGpuIndex]" = []  # noqa: RUF012 - emptied by the fixture
+
+    def __init__(self, resources: FakeGpuResources, dimension: int, config: FakeGpuConfig) -> None:
+        assert config.useFloat16
+        self.resources = resources
+        self.rows_NE: Embeddings = np.empty((0, dimension), np.float32)
+        self.thread_ids = {threading.get_ident()}
+        self.made.append(self)
+
+    def add(self, rows_NE: Embeddings) -> None:
+        self.thread_ids.add(threading.get_ident())
+        self.rows_NE = rows_NE.astype(np.float16).astype(np.float32)
+
+    def search(
+        self, queries_BE: Embeddings, k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        assert k <= 2048
+        self.thread_ids.add(threading.get_ident())
+        products_BN = queries_BE.astype(np.float16).astype(np.float32) @ self.rows_NE.T
+        rows_BK = np.argsort(-products_BN, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(products_BN, rows_BK, axis=1), rows_BK
+
+
+@pytest.fixture
+def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "StandardGpuResources", FakeGpuResources, raising=False)
+    monkeypatch.setattr(faiss, "GpuIndexFlatConfig", FakeGpuConfig, raising=False)
+    monkeypatch.setattr(faiss, "GpuIndexFlatIP", FakeGpuIndex, raising=False)
+    FakeGpuIndex.made.clear()
+    yield
+    FakeGpuIndex.made.clear()
+
+
+@pytest.mark.usefixtures("fake_gpu")
+@pytest.mark.parametrize("levels", [None, 1])
+async def test_answers_from_half_precision_candidates_are_exact(levels: int | None) -> None:
+    rng = np.random.default_rng(6)
+    thread = SearchThread()
+    # Crowded: neighbours in the ranking are nearer to each other than fp16 can tell.
+    tags_ND, pictures_BD = unit_rows(rng, 5000, 6, levels), unit_rows(rng, 20, 6, levels)
+    priors_N = rng.normal(size=5000)
+    selections = [
+        Selection(top_n, least) for top_n in (1, 5, 20, 50, 100) for least in (0, 0.2)
+    ] * 2
+    index = await TagIndex.build(thread, tags_ND, priors_N, scale=SCALE, bias=BIAS)
+    assert index.on_gpu
+    for hits, picture_D, selection in zip(
+        await index.search(pictures_BD, selections), pictures_BD, selections, strict=True
+    ):
+        assert pairs(hits) == exact(tags_ND, priors_N, picture_D, selection)
+    await index.close()
+    thread.close()
+
+
+@pytest.mark.usefixtures("fake_gpu")
+async def test_gpu_has_one_owner_thread_and_bounded_memory() -> None:
+    rng = np.random.default_rng(7)
+    thread = SearchThread()
+    indexes = [
+        await TagIndex.build(thread, unit_rows(rng, 9, 4), np.zeros(9), scale=SCALE, bias=BIAS)
+        for _ in range(2)
+    ]
+    picture_1D = unit_rows(rng, 1, 4)
+    await asyncio.gather(
+        *(index.search(picture_1D, [Selection(3, 0.0)]) for index in indexes for _ in range(10))
+    )
+    first, second = FakeGpuIndex.made
+    assert first.thread_ids == second.thread_ids
+    assert len(first.thread_ids) == 1
+    assert threading.get_ident() not in first.thread_ids
+    assert first.resources is second.resources
+    assert first.resources.temp_bytes is not None
+    assert first.resources.temp_bytes <= 256 * 1024 * 1024
+    for index in indexes:
+        await index.close()
+    thread.close()

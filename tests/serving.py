@@ -1,0 +1,83 @@
+"""What tests of the serving core share: a small graph, a calibration, pictures, and ways to wait.
+
+Nothing here sleeps: `until` polls a condition under a deadline.
+"""
+
+import asyncio
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from PIL import Image
+
+from inkling_server.fake_encoder import DEFAULT_MANIFEST, NAMED_COLOURS, FakeEncoder
+from inkling_server.interests.snapshot import GraphSnapshot, Interest
+from inkling_server.model_manifest import Calibration, ModelManifest, OperatingPoint, PixelSpec
+from inkling_server.serving_state import ServingState, build_state
+from inkling_server.tag_index import SearchThread
+
+CREATED = datetime(2026, 11, 22, tzinfo=UTC)
+COLOURS = {"black": 10, "blue": 40, "green": 30, "red": 20, "white": 50, "yellow": 5}
+CALIBRATION = Calibration(
+    scale=20.0,
+    bias=-8.0,
+    prior_weight=0.5,
+    prior_cap=1.0,
+    prior_smoothing=1.0,
+    calibrated_time=CREATED,
+    split="test",
+    ece=0.01,
+    recommended=OperatingPoint(top_n=3, min_score=0.05, precision=0.9, coverage=0.9),
+)
+
+
+def make_graph(version: str = "g1", counts: Mapping[str, int] = COLOURS) -> GraphSnapshot:
+    """A graph whose interests are the keys, with ids equal to their phrases."""
+    interests = tuple(Interest(phrase, phrase, (), counts[phrase]) for phrase in sorted(counts))
+    return GraphSnapshot(version, CREATED, interests)
+
+
+def make_manifest(version: int = 1, *, size: int = 32) -> ModelManifest:
+    """The fake model with small pictures, so that tests are quick."""
+    return replace(
+        DEFAULT_MANIFEST, version=version, fingerprint=f"{version:016x}", image=PixelSpec(size=size)
+    )
+
+
+async def make_state(
+    thread: SearchThread, *, graph: GraphSnapshot | None = None, encoder: FakeEncoder | None = None
+) -> ServingState:
+    """A serving state on a fake encoder."""
+    return await build_state(
+        graph or make_graph(),
+        encoder or FakeEncoder(make_manifest()),
+        CALIBRATION,
+        search_thread=thread,
+    )
+
+
+def picture(colour: str = "red", *, form: str = "PNG", side: int = 48) -> bytes:
+    """An encoded picture of one colour, which FakeEncoder finds near its name."""
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), NAMED_COLOURS[colour]).save(file, form)
+    return file.getvalue()
+
+
+async def until(condition: Callable[[], object], *, timeout_s: float = 10.0) -> None:
+    """Returns as soon as the condition holds; fails the test after `timeout_s`."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            tick = loop.create_future()
+            loop.call_later(0.0005, tick.set_result, None)
+            await tick
+
+
+async def turns(count: int = 5) -> None:
+    """Lets everything that is ready run, a few turns of the loop deep."""
+    loop = asyncio.get_running_loop()
+    for _ in range(count):
+        tick = loop.create_future()
+        loop.call_soon(tick.set_result, None)
+        await tick
