@@ -1,0 +1,155 @@
+"""The model that Triton's Python backend runs: an ONNX encoder on the fastest CPU runtime.
+
+Each version folder's `model.py` imports `TritonPythonModel` from here; `model.onnx` lies beside it.
+This code runs in Triton's stub process, never in the gateway, and reads its options from the
+`parameters` of config.pbtxt (see `RuntimeOptions`). It knows no manifest, graph or tokenizer.
+
+Tensors come and go by DLPack only: with numpy >= 2, `as_numpy()` and `pb_utils.Tensor(name, array)`
+of this Triton corrupt numbers silently. That is also why there is an output `report`: what the
+model runs on, and checksums of what it received and sent, for `inkling_server.triton_probe`.
+
+Shapes: B rows of all requests that Triton batched, D dimensions.
+"""
+
+import ctypes
+import json
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+from inkling_server.runtimes import Arrays, RuntimeOptions, open_runtime
+
+REPORT = "report"
+_FRESH, _USED = b"dltensor", b"used_dltensor"  # capsules keep pointers to these names
+_CAPSULES = ctypes.PyDLL(None)
+_CAPSULES.PyCapsule_GetPointer.restype = ctypes.c_void_p
+_CAPSULES.PyCapsule_GetPointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
+_CAPSULES.PyCapsule_SetName.argtypes = (ctypes.py_object, ctypes.c_char_p)
+_CAPSULES.PyCapsule_New.restype = ctypes.py_object
+_CAPSULES.PyCapsule_New.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_NUMBERS = {"TYPE_UINT8": np.uint8, "TYPE_INT64": np.int64, "TYPE_INT32": np.int32}
+
+
+class TritonPythonModel:
+    """One instance of one encoder version. Triton calls it from one thread."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Loads and warms the model; an exception here makes Triton refuse the version."""
+        config = json.loads(args["model_config"])
+        folder = Path(args["model_repository"], args["model_version"])
+        cache = os.environ.get("INKLING_RUNTIME_CACHE")
+        options = _options(config["parameters"])
+        self._runtime = open_runtime(folder / "model.onnx", options, Path(cache) if cache else None)
+        self._inputs: list[str] = [spec["name"] for spec in config["input"]]
+        self._output = next(spec["name"] for spec in config["output"] if spec["name"] != REPORT)
+        self._warm_up(config, options)
+        pb_utils.Logger.log_info(f"{args['model_name']}: {self._runtime.description}")
+
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        """Runs all requests as one batch; if that fails, each alone: one cannot fail all."""
+        batches = [self._read(request) for request in requests]
+        try:
+            results = self._infer(batches)
+        except Exception:
+            results = [self._infer_alone(batch) for batch in batches]
+        return [
+            self._respond(request, batch, result)
+            for request, batch, result in zip(requests, batches, results, strict=True)
+        ]
+
+    def _read(self, request: Any) -> Arrays:
+        return {
+            name: np.from_dlpack(pb_utils.get_input_tensor_by_name(request, name))
+            for name in self._inputs
+        }
+
+    def _infer(self, batches: Sequence[Arrays]) -> list[NDArray[Any] | Exception]:
+        if len(batches) == 1:
+            return [self._embed(batches[0])]
+        joined = {name: np.concatenate([batch[name] for batch in batches]) for name in self._inputs}
+        rows = [len(batch[self._inputs[0]]) for batch in batches]
+        return [*np.split(self._embed(joined), np.cumsum(rows)[:-1])]
+
+    def _infer_alone(self, batch: Arrays) -> NDArray[Any] | Exception:
+        try:
+            return self._embed(batch)
+        except Exception as error:
+            return error
+
+    def _embed(self, inputs: Arrays) -> NDArray[np.float32]:
+        embeddings_BD = self._runtime.run(inputs).astype(np.float32, copy=False)
+        # The graph normalises in the runtime's precision: bf16 is off by up to 0.4 %.
+        lengths_B1 = np.linalg.norm(embeddings_BD, axis=1, keepdims=True)
+        unit_BD: NDArray[np.float32] = embeddings_BD / np.maximum(lengths_B1, np.float32(1e-12))
+        return unit_BD
+
+    def _respond(self, request: Any, batch: Arrays, result: NDArray[Any] | Exception) -> Any:
+        if isinstance(result, Exception):
+            # The type alone: a runtime's message may repeat what was in the picture or text.
+            return pb_utils.InferenceResponse(
+                error=pb_utils.TritonError(f"inference failed: {type(result).__name__}")
+            )
+        embeddings_BD = np.ascontiguousarray(result)
+        outputs = [_tensor(self._output, embeddings_BD)]
+        if REPORT in request.requested_output_names():
+            outputs.append(_tensor(REPORT, self._report(batch, embeddings_BD)))
+        return pb_utils.InferenceResponse(outputs)
+
+    def _report(self, batch: Arrays, embeddings_BD: NDArray[Any]) -> NDArray[np.uint8]:
+        """JSON as numbers, one equal row for each row of the batch."""
+        report = {
+            "runtime": self._runtime.description,
+            "received": [zlib.crc32(batch[name].data) for name in self._inputs],
+            "sent": zlib.crc32(embeddings_BD.data),
+        }
+        row = np.frombuffer(json.dumps(report).encode(), np.uint8)
+        return np.tile(row, (len(embeddings_BD), 1))
+
+    def _warm_up(self, config: dict[str, Any], options: RuntimeOptions) -> None:
+        """The first run of each batch size compiles; requests shall not wait for that."""
+        largest = options.chunk or min(config["max_batch_size"], 8)
+        free_sides = any(int(side) < 0 for spec in config["input"] for side in spec["dims"])
+        for rows in sorted({1, largest, largest // 2} - {0}):
+            for free in (8, 16) if free_sides else (0,):  # numbers of tokens
+                inputs = {
+                    spec["name"]: np.ones(
+                        [rows, *(free if int(side) < 0 else int(side) for side in spec["dims"])],
+                        _NUMBERS[spec["data_type"]],
+                    )
+                    for spec in config["input"]
+                }
+                self._runtime.run(inputs)
+
+
+def _tensor(name: str, array: NDArray[Any]) -> Any:
+    """Hands a contiguous, writable array to Triton without a copy.
+
+    Triton renames the capsule that it has taken to "used_dlpack" where numpy expects
+    "used_dltensor", so that numpy would complain in the log about each tensor. Triton gets a
+    capsule of our own around numpy's tensor instead; it still calls the tensor's deleter, which
+    frees the array.
+    """
+    theirs = array.__dlpack__()
+    pointer = _CAPSULES.PyCapsule_GetPointer(theirs, _FRESH)
+    _CAPSULES.PyCapsule_SetName(theirs, _USED)
+    return pb_utils.Tensor.from_dlpack(name, _CAPSULES.PyCapsule_New(pointer, _FRESH, None))
+
+
+def _options(parameters: dict[str, dict[str, str]]) -> RuntimeOptions:
+    values = {name: entry["string_value"] for name, entry in parameters.items()}
+    runtime, precision = values["runtime"], values["precision"]
+    if runtime not in ("openvino", "onnxruntime") or precision not in ("f32", "bf16"):
+        raise ValueError(f"config.pbtxt: no runtime {runtime!r} with precision {precision!r}")
+    return RuntimeOptions(
+        runtime=runtime,  # type: ignore[arg-type]  # checked above
+        precision=precision,  # type: ignore[arg-type]
+        threads=int(values["threads"]),
+        streams=int(values["streams"]),
+        chunk=int(values["chunk"]),
+    )
