@@ -1,0 +1,298 @@
+"""Puts the server together, runs it, and takes it down in order.
+
+    listen ─► load (encoder, graph, tag embeddings) ─► first canary ─► serve ─► drain ─► stop
+      │ both ports, health NOT_SERVING                    │ SERVING       │ NOT_SERVING
+
+Ports are open from the first moment, so that an orchestrator sees a server that starts rather than
+none. The gateway knows every part, and no part knows the gateway.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import inkling_server
+from inkling_server.canary import Canary, Health, canary_picture
+from inkling_server.data_dir import DataDir
+from inkling_server.engine import BackendEvents, Engine, OpenEncoder, image_limits, open_engine
+from inkling_server.errors import EncoderDown
+from inkling_server.http_server import HttpServer
+from inkling_server.rpc.boundary import Boundary
+from inkling_server.rpc.converters import ServerDescription
+from inkling_server.rpc.draining import Drain
+from inkling_server.rpc.health import INFO, OVERALL, TAGGING, HealthBoard, HealthServicer
+from inkling_server.rpc.info_servicer import InfoServicer
+from inkling_server.rpc.server import Endpoint, Services, build_server
+from inkling_server.rpc.tagging_servicer import TaggingServicer
+from inkling_server.settings import Settings
+from inkling_server.telemetry import Metrics
+
+_log = logging.getLogger(__name__)
+# After the last Inkling RPC has its answer: for that answer's own way out, and for reflection.
+_FLUSH_S = 1.0
+
+
+class Gateway:
+    """One server, from its ports to its encoder.
+
+    Args:
+        settings: all of them.
+        data_dir: held by this process.
+        open_encoder: what encodes.
+
+    Attributes:
+        grpc_port: the port that it has; known once constructed.
+        http_port: the same; known once `listening` is set.
+        listening: set when both ports answer.
+    """
+
+    def __init__(self, settings: Settings, data_dir: DataDir, open_encoder: OpenEncoder) -> None:
+        self._settings = settings
+        self._data_dir = data_dir
+        self._open_encoder = open_encoder
+        self._started = time.monotonic()
+        self._metrics = Metrics()
+        self._drain = Drain()
+        self._board = HealthBoard()
+        self._engine: Engine | None = None
+        self._stopping = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self.listening = asyncio.Event()
+        picture = canary_picture()
+        self._canary = Canary(
+            lambda: self._require_engine().tagger.check(
+                picture, timeout_s=settings.canary_timeout_s
+            ),
+            progress=lambda: self._metrics.picture_count,
+            on_change=self._on_health,
+            observer=self._metrics,
+            period_s=settings.canary_period_s,
+        )
+        self._boundary = Boundary(self._metrics, max_unary_calls=settings.max_queue_count)
+        self._grpc, self.grpc_port = build_server(
+            Endpoint(
+                host=settings.host,
+                port=settings.grpc_port,
+                max_image_bytes=settings.max_image_bytes,
+                max_connection_streams=settings.max_connection_streams,
+                tls_cert=settings.tls_cert,
+                tls_key=settings.tls_key,
+            ),
+            Services(
+                tagging=TaggingServicer(
+                    lambda: self._require_engine().tagger,
+                    max_stream_in_flight=settings.max_stream_in_flight,
+                    drain=self._drain,
+                    on_stream_answer=self._metrics.stream_answered,
+                ),
+                info=InfoServicer(self._describe),
+                health=HealthServicer(self._board, self._drain),
+            ),
+            self._boundary,
+        )
+        self._http = HttpServer(
+            metrics=self._metrics.render, health=lambda: self.health, facts=self._facts
+        )
+        self.http_port = 0
+        self._metrics.watch(
+            "inkling_pictures_under_way",
+            "Pictures between admission and answer.",
+            lambda: self._engine.tagger.used if self._engine else 0,
+        )
+        self._metrics.watch(
+            "inkling_queue_depth",
+            "Decoded pictures that wait for a batch.",
+            lambda: self._engine.tagger.queue_depth if self._engine else 0,
+        )
+        self._metrics.watch(
+            "inkling_max_queue_count",
+            "Pictures that may be under way before the server is full.",
+            lambda: settings.max_queue_count,
+        )
+
+    @property
+    def health(self) -> Health:
+        """What readiness says now."""
+        if self._drain.begun:
+            return Health(serving=False, problem="shutting down")
+        return self._canary.health
+
+    async def run(self) -> None:
+        """Listens, loads and serves until `stop` is called; then drains and closes everything.
+
+        Raises:
+            EncoderDown: the encoders did not come up in time.
+            SnapshotDamaged: no graph can be read.
+            OSError: the HTTP port is taken.
+        """
+        try:
+            await self._listen()
+            serving = asyncio.create_task(self._load_and_watch())
+            stopping = asyncio.create_task(self._stopping.wait())
+            try:
+                await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                await self._drain_calls()
+            finally:
+                # Cancelling frees model and Triton, in reverse order of their opening.
+                stopping.cancel()
+                serving.cancel()
+                await asyncio.wait({serving, stopping})
+            if not serving.cancelled():
+                serving.result()
+        finally:
+            self._announce_end()
+            self._data_dir.retract()
+            await self._grpc.stop(0)
+            await self._http.stop()
+            _log.info("stopped")
+
+    def stop(self) -> None:
+        """Begins the end: drain, then stop. Idempotent."""
+        self._stopping.set()
+
+    def hurry(self) -> None:
+        """Stops without waiting for calls under way any longer."""
+        self._stopping.set()
+        self._hurried.set()
+
+    def interrupt(self) -> None:
+        """What a signal does: the first one stops, a further one hurries."""
+        if self._stopping.is_set():
+            self.hurry()
+        self.stop()
+
+    async def wait_until_serving(self) -> bool:
+        """Returns when the tagging service is SERVING (True) or never will be (False)."""
+        while not (self._board.serving[TAGGING] or self._drain.begun):
+            await self._board.wait_for_change()
+        return self._board.serving[TAGGING]
+
+    async def wait_until_stopping(self) -> None:
+        """Returns when the server begins to stop, for whatever reason."""
+        await self._drain.wait()
+
+    async def _listen(self) -> None:
+        settings = self._settings
+        self.http_port = await self._http.start(settings.host, settings.http_port)
+        await self._grpc.start()
+        ports = {"grpc_port": self.grpc_port, "http_port": self.http_port}
+        self._data_dir.announce(host=settings.host, **ports)
+        self.listening.set()
+        # CPU time since the process began: what Python and the imports took.
+        cpu_s = round(time.process_time(), 3)
+        _log.info("listening", extra={"host": settings.host, **ports, "cpu_s": cpu_s})
+
+    async def _load_and_watch(self) -> None:
+        """Runs as long as the server has a model: its end is the server's end."""
+        events = BackendEvents(down=self._canary.doubt, recovered=self._on_recovery)
+        async with open_engine(
+            self._settings, self._data_dir, self._open_encoder, events, self._metrics
+        ) as engine:
+            self._engine = engine
+            state = engine.states.current
+            self._metrics.versions(
+                server=inkling_server.__version__,
+                model=state.model_version,
+                graph=state.graph_version,
+            )
+            self._board.set([INFO], serving=True)
+            _log.info(
+                "loaded",
+                extra={
+                    "model_version": state.model_version,
+                    "graph_version": state.graph_version,
+                    "interest_count": len(state.graph.interests),
+                    **{f"{phase}_s": seconds for phase, seconds in engine.phases_s.items()},
+                },
+            )
+            await self._canary.run()
+
+    async def _drain_calls(self) -> None:
+        """Tells everyone to go elsewhere, and waits for what is under way."""
+        self._announce_end()
+        grace_s = self._settings.drain_s
+        _log.info("draining", extra={"grace_s": grace_s})
+        stopping = asyncio.create_task(self._grpc.stop(grace_s))
+        idle = asyncio.create_task(self._boundary.idle())
+        hurried = asyncio.create_task(self._hurried.wait())
+        await asyncio.wait({idle, hurried}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+        # What is left now is no tagging: an idle reflection stream must not hold the server.
+        await self._grpc.stop(_FLUSH_S if idle.done() else 0)
+        await stopping
+        for task in (idle, hurried):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def _announce_end(self) -> None:
+        self._drain.begin()
+        self._board.end()
+
+    def _on_health(self, health: Health) -> None:
+        self._board.set([OVERALL, TAGGING], serving=health.serving)
+        self._metrics.serving(health.serving)
+        if health.serving:
+            since_start_s = round(time.monotonic() - self._started, 3)
+            _log.info("serving", extra={"since_start_s": since_start_s})
+        else:
+            _log.error("not serving", extra={"problem": health.problem})
+
+    def _on_recovery(self) -> None:
+        self._metrics.encoder_restarted()
+        self._canary.hurry()
+
+    def _require_engine(self) -> Engine:
+        if self._engine is None:
+            raise EncoderDown("the server is starting: its model is not loaded yet")
+        return self._engine
+
+    def _describe(self) -> ServerDescription:
+        engine = self._require_engine()
+        settings = self._settings
+        return ServerDescription(
+            server_version=inkling_server.__version__,
+            state=engine.states.current,
+            encoders=engine.encoders,
+            image_limits=image_limits(settings),
+            max_top_n=settings.max_top_n,
+            max_stream_in_flight=settings.max_stream_in_flight,
+            max_queue_count=settings.max_queue_count,
+        )
+
+    def _facts(self) -> Mapping[str, str]:
+        """What the page for people lists."""
+        facts = {"server": inkling_server.__version__, "gRPC port": str(self.grpc_port)}
+        if self._engine is None:
+            return facts
+        state = self._engine.states.current
+        return facts | {
+            "model": state.model_version,
+            "graph": f"{state.graph_version}, {len(state.graph.interests):,} interests",
+            **{f"{e.name} {e.version}": f"{e.runtime}, {e.backend}" for e in self._engine.encoders},
+            "pictures tagged since the start": f"{self._metrics.picture_count:,}",
+            "pictures under way": str(self._engine.tagger.used),
+        }
+
+
+@asynccontextmanager
+async def running_gateway(settings: Settings, open_encoder: OpenEncoder) -> AsyncIterator[Gateway]:
+    """A gateway that listens (and may still be loading) during the block, and is stopped after it.
+
+    Raises:
+        DataDirInUse, PortTaken, OSError: it cannot listen.
+        EncoderDown, SnapshotDamaged: after the block, where loading failed.
+    """
+    with DataDir.hold(settings.data_dir) as data_dir:
+        gateway = Gateway(settings, data_dir, open_encoder)
+        running = asyncio.create_task(gateway.run())
+        listening = asyncio.create_task(gateway.listening.wait())
+        try:
+            await asyncio.wait({running, listening}, return_when=asyncio.FIRST_COMPLETED)
+            if gateway.listening.is_set():
+                yield gateway
+        finally:
+            listening.cancel()
+            gateway.stop()
+            await running

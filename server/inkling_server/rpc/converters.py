@@ -1,0 +1,152 @@
+"""Messages <-> domain values, one function each way, and the checks that only messages need.
+
+Ranges of `top_n` and `min_score` are the Tagger's business; the limits of a ContentContext are
+checked here because nothing behind this module reads a context yet. Nothing here awaits or logs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from inkling.v1 import common_pb2, info_pb2, tagging_pb2
+from inkling_server.encoders import EncoderDescription
+from inkling_server.errors import ArgumentOutOfRange
+from inkling_server.images import ImageLimits
+from inkling_server.serving_state import ServingState
+from inkling_server.tagging import ScoredTag, TagQuery, TagResult
+
+MAX_REQUEST_ID_LENGTH = 128
+_MAX_TEXT_LENGTH = {"caption": 4_000, "overlay_text": 4_000, "title": 1_000}
+_MAX_LIST_LENGTH = 64
+_MAX_ITEM_LENGTH = {"hashtags": 100, "comments": 1_000}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDescription:
+    """Everything that GetInfo tells.
+
+    Attributes:
+        server_version: of the gateway.
+        state: what serves now.
+        encoders: what runs them, as they last said themselves.
+        image_limits: what a picture may be.
+        max_top_n: most tags of one request.
+        max_stream_in_flight: pictures of one stream.
+        max_queue_count: pictures of all clients.
+    """
+
+    server_version: str
+    state: ServingState
+    encoders: Sequence[EncoderDescription]
+    image_limits: ImageLimits
+    max_top_n: int
+    max_stream_in_flight: int
+    max_queue_count: int
+
+
+def to_query(request: tagging_pb2.TagRequest, *, deadline: float | None, wait: bool) -> TagQuery:
+    """What the Tagger is asked; arguments as in TagQuery.
+
+    Raises:
+        ArgumentOutOfRange: the context is over a documented limit.
+    """
+    if request.HasField("context"):
+        _check_context(request.context)
+    return TagQuery(
+        image=request.image,
+        top_n=request.top_n if request.HasField("top_n") else None,
+        min_score=request.min_score if request.HasField("min_score") else None,
+        graph_version=request.graph_version,
+        explain=request.explain,
+        deadline=deadline,
+        wait=wait,
+    )
+
+
+def to_response(result: TagResult) -> tagging_pb2.TagResponse:
+    """The answer to one picture."""
+    return tagging_pb2.TagResponse(
+        tags=[_to_tag(tag) for tag in result.tags],
+        graph_version=result.graph_version,
+        model_version=result.model_version,
+    )
+
+
+def check_request_id(request_id: str) -> None:
+    """Raises ArgumentOutOfRange where a stream's request_id is too long."""
+    if len(request_id) > MAX_REQUEST_ID_LENGTH:
+        raise ArgumentOutOfRange(
+            "request_id",
+            f"{len(request_id):,} characters",
+            f"at most {MAX_REQUEST_ID_LENGTH}",
+        )
+
+
+def to_info(description: ServerDescription) -> info_pb2.GetInfoResponse:
+    """The answer to GetInfo."""
+    state = description.state
+    recommended = state.calibration.recommended
+    response = info_pb2.GetInfoResponse(
+        server_version=description.server_version,
+        model_version=state.model_version,
+        graph_version=state.graph_version,
+        interest_count=len(state.graph.interests),
+        embedding_dimension=state.manifest.dimension,
+        limits=info_pb2.Limits(
+            max_image_bytes=description.image_limits.max_bytes,
+            max_image_pixels=description.image_limits.max_pixels,
+            max_image_side=description.image_limits.max_side,
+            max_top_n=description.max_top_n,
+            max_stream_in_flight=description.max_stream_in_flight,
+            max_queue_count=description.max_queue_count,
+        ),
+        defaults=info_pb2.Defaults(
+            top_n=recommended.top_n,
+            min_score=recommended.min_score,
+            precision=recommended.precision,
+            coverage=recommended.coverage,
+        ),
+        encoders=[
+            info_pb2.EncoderInfo(
+                name=encoder.name,
+                version=encoder.version,
+                backend=encoder.backend,
+                runtime=encoder.runtime,
+            )
+            for encoder in description.encoders
+        ],
+        tag_index=f"faiss {'gpu fp16' if state.index.on_gpu else 'cpu'}, exact inner product",
+        uses_context=False,
+    )
+    response.calibrated_time.FromDatetime(state.calibration.calibrated_time)
+    return response
+
+
+def _to_tag(tag: ScoredTag) -> common_pb2.Tag:
+    if tag.explanation is None:
+        return common_pb2.Tag(interest_id=tag.interest_id, phrase=tag.phrase, score=tag.score)
+    return common_pb2.Tag(
+        interest_id=tag.interest_id,
+        phrase=tag.phrase,
+        score=tag.score,
+        explanation=common_pb2.Explanation(
+            cosine=tag.explanation.cosine,
+            picture_logit=tag.explanation.picture_logit,
+            prior_logit=tag.explanation.prior_logit,
+        ),
+    )
+
+
+def _check_context(context: common_pb2.ContentContext) -> None:
+    for field, limit in _MAX_TEXT_LENGTH.items():
+        if len(getattr(context, field)) > limit:
+            raise ArgumentOutOfRange(
+                f"context.{field}", "too long", f"at most {limit:,} characters"
+            )
+    for field, limit in _MAX_ITEM_LENGTH.items():
+        items = getattr(context, field)
+        if len(items) > _MAX_LIST_LENGTH:
+            raise ArgumentOutOfRange(f"context.{field}", "too many", f"at most {_MAX_LIST_LENGTH}")
+        if any(len(item) > limit for item in items):
+            raise ArgumentOutOfRange(
+                f"context.{field}", "one is too long", f"at most {limit:,} characters each"
+            )

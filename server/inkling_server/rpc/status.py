@@ -1,0 +1,109 @@
+"""The one place where an error becomes a `google.rpc.Status`.
+
+Unary RPCs end with such a status; `TagStream` puts the same one beside a request's id. Clients
+switch on `ErrorInfo.reason`; the codes are for proxies and retry policies. Nothing here knows how
+an RPC is run, and nothing from a request enters a status or a log record.
+"""
+
+import logging
+import secrets
+import traceback
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2, message
+from google.rpc import error_details_pb2, status_pb2
+
+from inkling_server.errors import (
+    ArgumentOutOfRange,
+    DeadlineExceeded,
+    EncoderDown,
+    GraphVersionNotServed,
+    ImageInvalid,
+    ImageTooLarge,
+    InklingError,
+    Overloaded,
+    ShuttingDown,
+)
+
+DOMAIN = "inkling"
+
+# The contract of the API: add rows, change none.
+CODES: dict[type[InklingError], grpc.StatusCode] = {
+    ImageInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+    ImageTooLarge: grpc.StatusCode.INVALID_ARGUMENT,
+    ArgumentOutOfRange: grpc.StatusCode.INVALID_ARGUMENT,
+    GraphVersionNotServed: grpc.StatusCode.FAILED_PRECONDITION,
+    Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    EncoderDown: grpc.StatusCode.UNAVAILABLE,
+    ShuttingDown: grpc.StatusCode.UNAVAILABLE,
+    DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+_log = logging.getLogger(__name__)
+
+
+def to_status(error: Exception) -> status_pb2.Status:
+    """Translates any error that left a handler.
+
+    What Inkling did not raise on purpose becomes INTERNAL with an incident id: the client learns
+    only the id, the log has the stack under it.
+    """
+    if isinstance(error, InklingError):
+        return _typed(error)
+    incident_id = secrets.token_hex(6)
+    _log_unexpected(error, incident_id)
+    return status_pb2.Status(
+        code=_number(grpc.StatusCode.INTERNAL),
+        message=f"internal error; the server's log has it as incident {incident_id}",
+        details=[_error_info("INTERNAL", {"incident_id": incident_id})],
+    )
+
+
+def reason_of(status: status_pb2.Status) -> str:
+    """The reason in a status made here, or "" where it carries none."""
+    info = error_details_pb2.ErrorInfo()
+    for detail in status.details:
+        if detail.Unpack(info):
+            return str(info.reason)
+    return ""
+
+
+def code_of(status: status_pb2.Status) -> grpc.StatusCode:
+    """gRPC's code of a status."""
+    return next(code for code in grpc.StatusCode if _number(code) == status.code)
+
+
+def _number(code: grpc.StatusCode) -> int:
+    number: int = code.value[0]
+    return number
+
+
+def _typed(error: InklingError) -> status_pb2.Status:
+    details = [_error_info(error.reason, error.metadata)]
+    if isinstance(error, Overloaded):
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(round(error.retry_after_s * 1e9))
+        details.append(_pack(error_details_pb2.RetryInfo(retry_delay=delay)))
+    code = next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+    return status_pb2.Status(code=_number(code), message=str(error), details=details)
+
+
+def _error_info(reason: str, metadata: dict[str, str]) -> any_pb2.Any:
+    return _pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))
+
+
+def _pack(detail: message.Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed
+
+
+def _log_unexpected(error: Exception, incident_id: str) -> None:
+    # Libraries quote their input in exception texts, so the text stays out of the log: the type and
+    # the stack say where it happened, and the text is there at level debug for whoever asks.
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    _log.error(
+        "unexpected error",
+        extra={"incident_id": incident_id, "error": type(error).__name__, "stack": stack},
+    )
+    _log.debug("text of incident %s: %s", incident_id, error)

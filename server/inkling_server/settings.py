@@ -1,0 +1,250 @@
+"""Every setting of the server: the only module that reads the environment.
+
+A setting `grpc_port` is the flag `--grpc-port` and the environment variable `INKLING_GRPC_PORT`;
+a flag beats a variable, a variable beats the default. They are read once, at the start, into one
+frozen `Settings`; each description says what the limit costs or prevents. Nothing here opens a
+port, starts a process or loads a model.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
+
+_PREFIX = "INKLING_"
+_MIB = 1024 * 1024
+# Where a checkout (or an editable install of one) keeps it; an installed wheel has no such folder.
+_CHECKOUT_MODEL_REPOSITORY = Path(__file__).resolve().parents[2] / "model_repository"
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class Settings(BaseModel):
+    """The server's settings: plain, validated, immutable. Building one reads no environment."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), validate_default=True
+    )
+
+    # Where it listens
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address that both ports bind. The default is loopback because the server asks "
+        "nobody for credentials: whoever reaches it may use it. Containers set 0.0.0.0 and leave "
+        "the guarding to the network around them.",
+    )
+    grpc_port: Port = Field(
+        default=50_051,
+        description="Port of the gRPC services. 0 takes a free one: it is logged and written to "
+        "DATA_DIR/server.json.",
+    )
+    http_port: Port = Field(
+        default=8_080,
+        description="Port of /metrics, /healthz, /readyz and the status page. 0 as above.",
+    )
+    tls_cert: Path | None = Field(
+        default=None,
+        description="PEM certificate chain of the gRPC port. Together with tls_key; without them "
+        "pictures travel in clear text.",
+    )
+    tls_key: Path | None = Field(
+        default=None, description="PEM private key that belongs to tls_cert."
+    )
+
+    # What it works with
+    data_dir: Path = Field(
+        default=user_data_path("inkling"),
+        description="Folder of the graph, the caches and Triton's logs. One server at a time may "
+        "use it; two servers need two folders.",
+    )
+    model_repository: Path = Field(
+        default=_CHECKOUT_MODEL_REPOSITORY,
+        description="Model repository as Triton reads it. Also read by the gateway (manifest, "
+        "calibration, tokenizer) when Triton is remote.",
+    )
+    model_version: int | None = Field(
+        default=None,
+        ge=1,
+        description="Version folder of the pairwise model to serve. Unset: the greatest one.",
+    )
+    triton_url: str | None = Field(
+        default=None,
+        description="host:port of a running Triton's gRPC service. Unset: the server starts, "
+        "watches and stops its own on loopback.",
+    )
+    encoder_timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        description="Longest that one batch may take in the encoder. A longer one fails its "
+        "pictures with ENCODER_DOWN. Too short: a busy encoder looks dead.",
+    )
+    start_timeout_s: float = Field(
+        default=120.0,
+        gt=0,
+        le=3_600,
+        description="Longest that the encoders may take to answer at the start, before the server "
+        "gives up and exits with 1.",
+    )
+
+    # What a request may ask
+    max_image_bytes: int = Field(
+        default=20 * _MIB,
+        ge=1_024,
+        le=512 * _MIB,
+        description="Longest picture file. A longer one gets IMAGE_TOO_LARGE; a message above this "
+        "plus 1 MiB is refused by gRPC itself with a bare RESOURCE_EXHAUSTED, which ends a stream. "
+        "Memory held by waiting requests grows with it.",
+    )
+    max_image_pixels: int = Field(
+        default=64_000_000,
+        ge=1,
+        description="Most pixels (width x height) of a picture, checked in its header. What stops "
+        "decompression bombs: a decoder may hold 8 bytes a pixel, in each decoding thread.",
+    )
+    max_image_side: int = Field(
+        default=16_384,
+        ge=1,
+        le=65_535,
+        description="Longest width or height, checked in the header.",
+    )
+    max_top_n: int = Field(
+        default=100,
+        ge=1,
+        le=100,
+        description="Most tags that one request may ask for (the API's cap: 100).",
+    )
+
+    # How much it does at a time
+    max_queue_count: int = Field(
+        default=128,
+        ge=1,
+        le=100_000,
+        description="Pictures of all clients that may wait or be worked on at a time. Beyond it "
+        "Tag answers OVERLOADED and TagStream stops reading. Greater: more memory and longer "
+        "waits under load, not more throughput.",
+    )
+    max_stream_in_flight: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Pictures of one TagStream that are worked on at a time. Smaller than two "
+        "batches: a single client cannot keep the encoder busy.",
+    )
+    max_batch_count: int = Field(
+        default=32,
+        ge=1,
+        le=1_024,
+        description="Most pictures of one encoder batch; at most the model's own maximum. Greater: "
+        "more throughput on a GPU, longer latency on a CPU.",
+    )
+    max_batch_delay_s: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Longest that a picture may wait for company while the encoder is busy; an "
+        "idle encoder gets it at once. Usually it is half a recent batch's time; this is the cap.",
+    )
+    decode_threads: int = Field(
+        default=len(os.sched_getaffinity(0)),
+        ge=1,
+        le=256,
+        description="Threads that decode pictures. Default: the CPUs that this process may use.",
+    )
+    max_connection_streams: int = Field(
+        default=1_024,
+        ge=1,
+        le=100_000,
+        description="RPCs of one connection at a time; beyond it HTTP/2 makes the client wait. "
+        "Keep it above max_queue_count, or one client waits where OVERLOADED should tell it.",
+    )
+
+    # How it lives and ends
+    canary_period_s: float = Field(
+        default=1.0,
+        gt=0,
+        le=60,
+        description="Pause between two canary pictures, each tagged through decode, Triton and "
+        "index. Shorter: trouble shows sooner, at one picture's work a time.",
+    )
+    canary_timeout_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=60,
+        description="A canary slower than this counts as failed, unless other pictures were "
+        "answered meanwhile (a busy server is not a dead one).",
+    )
+    drain_s: float = Field(
+        default=20.0,
+        ge=0,
+        le=600,
+        description="After SIGTERM or SIGINT, how long requests under way may take to finish "
+        "before they are cut off. Keep it below the orchestrator's own limit (Kubernetes: 30 s).",
+    )
+
+    # What it tells
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severity that is logged."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="text: key=value lines for people; json: one object a line."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key: give both or neither")
+        if not (self.model_repository / "vision_encoder").is_dir():
+            raise ValueError(
+                "model_repository: needs a folder that holds vision_encoder/ (there is a default "
+                "only where the server runs from a checkout)"
+            )
+        if self.grpc_port == self.http_port != 0:
+            raise ValueError("grpc_port and http_port: must differ")
+        return self
+
+
+class _Outside(BaseSettings, Settings):
+    """Inkling's server. Every flag is also a variable: --grpc-port is INKLING_GRPC_PORT."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        # An exported but empty variable means "not set".
+        env_ignore_empty=True,
+        frozen=True,
+        cli_prog_name="inkling-server",
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        # Kubernetes, CI and this server's own clients put other INKLING_ variables beside ours.
+        extra="ignore",
+        protected_namespaces=(),
+    )
+
+
+def load_settings(arguments: Sequence[str]) -> Settings:
+    """Reads flags, then the environment, then the defaults.
+
+    Args:
+        arguments: the command line without the program's name.
+
+    Raises:
+        pydantic.ValidationError: a value is wrong; the text names setting and problem.
+        SystemExit: after --help, or an unknown flag.
+    """
+    outside = CliApp.run(_Outside, cli_args=list(arguments))
+    return Settings.model_validate(outside.model_dump())
+
+
+def describe_problems(error: ValidationError) -> str:
+    """What is wrong, a line for each setting. Values are left out: some settings are secrets."""
+    lines = []
+    for problem in error.errors(include_input=False):
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        where = f"--{name.replace('_', '-')} or {_PREFIX}{name.upper()}: " if name else ""
+        lines.append(f"  {where}{problem['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)

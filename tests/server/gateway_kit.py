@@ -1,0 +1,115 @@
+"""Builds gateways for tests: a small graph, a small model repository, a fake encoder.
+
+Nothing here is a shortcut through the product: the gateway gets its encoder through the same seam
+as in production (`OpenEncoder`), and its settings and data folder are ordinary ones.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+
+from inkling_server.data_dir import DataDir
+from inkling_server.encoders import Encoder
+from inkling_server.engine import BackendEvents, OpenEncoder
+from inkling_server.fake_encoder import DEFAULT_MANIFEST, NAMED_COLOURS, FakeEncoder
+from inkling_server.gateway import Gateway, running_gateway
+from inkling_server.interests.snapshot import (
+    GraphSnapshot,
+    Interest,
+    interest_id,
+    make_snapshot,
+    save_snapshot,
+)
+from inkling_server.settings import Settings
+
+
+def colour_graph() -> GraphSnapshot:
+    """One interest for each colour that the fake encoder knows by name."""
+    interests = [Interest(interest_id(name), name, (), 10) for name in NAMED_COLOURS]
+    return make_snapshot(interests, datetime(2026, 11, 1, tzinfo=UTC))
+
+
+def write_model_repository(root: Path) -> Path:
+    """Manifest and calibration of the fake model, where the gateway looks for them."""
+    folder = root / "vision_encoder" / str(DEFAULT_MANIFEST.version)
+    folder.mkdir(parents=True, exist_ok=True)
+    calibration = {
+        "scale": 10.0,
+        "bias": -4.0,
+        "prior_weight": 0.0,
+        "prior_cap": 0.0,
+        "prior_smoothing": 1.0,
+        "calibrated_time": "2026-11-01T12:00:00+00:00",
+        "split": "none",
+        "ece": 0.0,
+        "recommended": {"top_n": 3, "min_score": 0.1, "precision": 0.5, "coverage": 0.75},
+    }
+    (folder / "calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
+    return root
+
+
+def gateway_settings(tmp_path: Path, **changes: Any) -> Settings:
+    """Settings for a gateway on free loopback ports, with its own data folder below `tmp_path`."""
+    values: dict[str, Any] = {
+        "grpc_port": 0,
+        "http_port": 0,
+        "data_dir": tmp_path / "data",
+        "model_repository": write_model_repository(tmp_path / "models"),
+        "canary_period_s": 0.02,
+        "drain_s": 5.0,
+    }
+    return Settings(**(values | changes))
+
+
+class FakeBackend:
+    """Hands a fake encoder to the gateway, and keeps what the gateway told it."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.events: BackendEvents | None = None
+        self.ended = False
+
+    @asynccontextmanager
+    async def open(
+        self, settings: Settings, data_dir: DataDir, events: BackendEvents
+    ) -> AsyncIterator[Encoder]:
+        """An `OpenEncoder`."""
+        del settings, data_dir
+        self.events = events
+        try:
+            yield self.encoder
+        finally:
+            self.ended = True
+
+
+def gateway_with(
+    encoder: FakeEncoder, settings: Settings, open_encoder: OpenEncoder | None = None
+) -> AbstractAsyncContextManager[Gateway]:
+    """A gateway that listens, with the colour graph in its data folder."""
+    save_snapshot(colour_graph(), settings.data_dir / "graph")
+    return running_gateway(settings, open_encoder or FakeBackend(encoder).open)
+
+
+def jpeg(colour: str = "red", *, width: int = 64, height: int = 48) -> bytes:
+    """A JPEG of one colour."""
+    pixels_HWC = np.empty((height, width, 3), np.uint8)
+    pixels_HWC[:] = NAMED_COLOURS[colour]
+    data: bytes = simplejpeg.encode_jpeg(pixels_HWC, quality=95, colorspace="RGB")
+    return data
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], timeout_s: float = 10.0) -> None:
+    """Returns as soon as the condition holds; raises TimeoutError where it never does."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            result = condition()
+            if await result if isinstance(result, Awaitable) else result:
+                return
+            await asyncio.sleep(0.005)
