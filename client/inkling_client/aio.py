@@ -1,0 +1,181 @@
+"""The asyncio client: the same calls as `client.py`, awaited.
+
+    async with AsyncInklingClient("127.0.0.1:50051") as client:
+        result = await client.tag(Path("cat.jpg"))
+        async for path, outcome in client.tag_stream((path, path) for path in folder.iterdir()):
+            ...
+
+Files are read in threads; nothing here blocks the event loop. One client belongs to one event loop.
+
+This module does not know the rules of retrying (`retry.py`) nor of streams (`stream_ledger.py`).
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Self, TypeVar
+
+import grpc
+from grpc import aio
+
+from inkling.v1 import info_pb2, info_pb2_grpc, tagging_pb2_grpc
+from inkling_client.aio_stream import AsyncTagStream
+from inkling_client.channel import (
+    DEFAULT_TARGET,
+    DEFAULT_TIMEOUT_S,
+    HEALTH_METHOD,
+    HEALTH_REQUEST,
+    HEALTH_SERVING,
+    async_channel,
+    full_target,
+)
+from inkling_client.errors import InklingClientError, from_rpc_error
+from inkling_client.requests import (
+    ALWAYS_SENT_BYTES,
+    READ_CAP_BYTES,
+    Image,
+    TagOptions,
+    read_image,
+)
+from inkling_client.results import ServerInfo, TagResult, server_info, tag_result
+from inkling_client.retry import STREAM_RETRY, UNARY_RETRY, RetryPolicy
+from inkling_client.stream_ledger import StreamLedger
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class AsyncInklingClient:
+    """Tags pictures on one server. Make it inside the event loop that uses it.
+
+    Args:
+        target: "host:port", or "host" for port 50051.
+        credentials: encrypts, for example `grpc.ssl_channel_credentials()`; None: plain text.
+        timeout_s: deadline of a call, its retries included, where the call names none.
+        retry: for every call but `tag_stream`.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        retry: RetryPolicy = UNARY_RETRY,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._retry = retry
+        self._read_cap = READ_CAP_BYTES
+        self._knows_limits = False
+        self._channel = async_channel(full_target(target), credentials)
+        self._tagging = tagging_pb2_grpc.TaggingServiceStub(self._channel)
+        self._info = info_pb2_grpc.InfoServiceStub(self._channel)
+        self._health: aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
+            HEALTH_METHOD
+        )
+
+    async def tag(
+        self,
+        image: Image,
+        *,
+        top_n: int | None = None,
+        min_score: float | None = None,
+        graph_version: str = "",
+        explain: bool = False,
+        timeout_s: float | None = None,
+    ) -> TagResult:
+        """Tags one picture; arguments and errors are those of `InklingClient.tag`."""
+        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+        data = await asyncio.to_thread(read_image, image, self._read_cap)
+        if len(data) > ALWAYS_SENT_BYTES and not self._knows_limits:
+            await self._retrying(self._get_info, deadline)
+            read_image(data, self._read_cap)
+        request = TagOptions(top_n, min_score, graph_version, explain).request(data)
+
+        async def call(left_s: float) -> TagResult:
+            return tag_result(await self._tagging.Tag(request, timeout=left_s))
+
+        return await self._retrying(call, deadline)
+
+    def tag_stream(
+        self,
+        inputs: AsyncIterable[tuple[K, Image]] | Iterable[tuple[K, Image]],
+        *,
+        top_n: int | None = None,
+        min_score: float | None = None,
+        graph_version: str = "",
+        explain: bool = False,
+        max_in_flight: int = 64,
+        stall_timeout_s: float = 30.0,
+        retry: RetryPolicy = STREAM_RETRY,
+    ) -> AsyncGenerator[tuple[K, TagResult | InklingClientError]]:
+        """Tags many pictures over one connection, by the rules of `InklingClient.tag_stream`.
+
+        `inputs` may be asynchronous. To end the stream at the very moment that you break out of the
+        loop, and not when the iterator is collected, wrap it in `contextlib.aclosing`.
+        """
+        if max_in_flight < 1 or stall_timeout_s <= 0:
+            raise ValueError("max_in_flight and stall_timeout_s must be positive")
+        stream = AsyncTagStream(
+            open_stream=self._tagging.TagStream,
+            ask_info=lambda: self._info.GetInfo(info_pb2.GetInfoRequest(), timeout=self._timeout_s),
+            inputs=inputs,
+            options=TagOptions(top_n, min_score, graph_version, explain),
+            ledger=StreamLedger[K](retry, stall_timeout_s),
+            max_in_flight=max_in_flight,
+            max_image_bytes=self._read_cap,
+        )
+        return stream.outcomes()
+
+    async def get_info(self, *, timeout_s: float | None = None) -> ServerInfo:
+        """Asks the server for its versions, limits and defaults.
+
+        Raises:
+            InklingClientError: one of the tree in `errors.py`.
+        """
+        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+        return await self._retrying(self._get_info, deadline)
+
+    async def is_serving(self, *, timeout_s: float = 2.0) -> bool:
+        """Asks the standard health service; False also where nobody answers."""
+        try:
+            return await self._health(HEALTH_REQUEST, timeout=timeout_s) == HEALTH_SERVING
+        except grpc.RpcError:
+            return False
+
+    async def close(self) -> None:
+        """Closes the connection; calls under way end with CANCELLED."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _retrying(self, call: Callable[[float], Awaitable[T]], deadline: float) -> T:
+        """Awaits `call(seconds left)` until it works, its error is final, or time is up."""
+        attempt = 1
+        while True:
+            try:
+                return await call(max(deadline - time.monotonic(), 0.0))
+            except grpc.RpcError as rpc_error:
+                error = from_rpc_error(rpc_error)
+                left_s = deadline - time.monotonic()
+                wait_s = self._retry.wait_s(error, attempt, remaining_s=left_s)
+                if wait_s is None:
+                    raise error from rpc_error
+            await asyncio.sleep(wait_s)
+            attempt += 1
+
+    async def _get_info(self, left_s: float) -> ServerInfo:
+        info = server_info(await self._info.GetInfo(info_pb2.GetInfoRequest(), timeout=left_s))
+        self._read_cap = info.limits.max_image_bytes or READ_CAP_BYTES
+        self._knows_limits = True
+        return info

@@ -1,0 +1,76 @@
+"""The shapes of `--json`: one object a line, keys only ever added.
+
+    {"path": "a.jpg", "tags": [{"interest_id": "…", "phrase": "cat", "score": 0.8123}],
+     "graph_version": "…", "model_version": "…"}
+    {"path": "b.jpg", "error": {"reason": "IMAGE_INVALID", "code": "INVALID_ARGUMENT",
+     "message": "…", "metadata": {}}}
+
+Lines are pure ASCII, so that no terminal's or pipe's encoding can break them.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from inkling_client.errors import InklingClientError
+from inkling_client.results import ServerInfo, Tag, TagResult
+
+# float32 carries no more; and 0.8 prints as 0.8.
+_DIGITS = 6
+
+
+def outcome_line(path: str, outcome: TagResult | InklingClientError) -> str:
+    """One picture's line, without the line's end."""
+    if isinstance(outcome, InklingClientError):
+        return json.dumps({"path": path, "error": _error(outcome)})
+    return json.dumps(
+        {
+            "path": path,
+            "tags": [_tag(tag) for tag in outcome.tags],
+            "graph_version": outcome.graph_version,
+            "model_version": outcome.model_version,
+        }
+    )
+
+
+def info_line(info: ServerInfo, target: str) -> str:
+    """A server's line: the fields of `ServerInfo`, and the target that was asked."""
+    time = info.calibrated_time
+    return json.dumps(
+        {
+            "target": target,
+            **_rounded(asdict(info)),
+            "calibrated_time": time.isoformat() if time else None,
+        }
+    )
+
+
+def _tag(tag: Tag) -> dict[str, Any]:
+    fields = _rounded(asdict(tag))
+    if tag.explanation is None:
+        del fields["explanation"]
+    return fields
+
+
+def _error(error: InklingClientError) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "reason": error.reason,
+        "code": error.code.name,
+        "message": error.message,
+        "metadata": error.metadata,
+    }
+    if error.retry_after_s is not None:
+        fields["retry_after_s"] = error.retry_after_s
+    return fields
+
+
+def _rounded(fields: dict[str, Any]) -> dict[str, Any]:
+    """Rounds floats, also in nested dictionaries."""
+    return {
+        key: round(value, _DIGITS)
+        if isinstance(value, float)
+        else _rounded(value)
+        if isinstance(value, dict)
+        else value
+        for key, value in fields.items()
+    }
