@@ -8,7 +8,9 @@ of megabytes.
 Shapes: B rows of a batch; all inputs share their first dimension.
 """
 
+import itertools
 import os
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +31,10 @@ class RuntimeOptions:
         precision: "bf16" halves the time where the CPU has bf16 instructions; elsewhere it
             means "f32".
         threads: 0 for all processors that this process may use.
-        streams: inferences that run side by side, each on threads / streams threads.
+        streams: inferences that run side by side, each on threads / streams threads; a batch is
+            spread over them. 0: one for each thread, which never wait for each other: best for
+            throughput, and where other work (decoding) takes turns on the same processors. 1: the
+            shortest time for a single row of a big model.
         chunk: rows that one inference takes; bigger batches are cut, because a chunk whose
             activations fit into the CPU's caches is faster than one big batch. 0: never cut.
     """
@@ -37,7 +42,7 @@ class RuntimeOptions:
     runtime: Literal["openvino", "onnxruntime"] = "openvino"
     precision: Literal["f32", "bf16"] = "bf16"
     threads: int = 0
-    streams: int = 1
+    streams: int = 0
     chunk: int = 0
 
 
@@ -88,22 +93,22 @@ class _OpenVino:
             core.set_property({"CACHE_DIR": str(cache_dir)})
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         precision = "bf16" if options.precision == "bf16" and has_bf16 else "f32"
+        streams = options.streams or threads
         compiled = core.compile_model(
             str(model),
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": precision,
                 "INFERENCE_NUM_THREADS": threads,
-                "NUM_STREAMS": options.streams,
+                "NUM_STREAMS": streams,
                 # Pinned threads of several models would sit on the same processors.
                 "ENABLE_CPU_PINNING": False,
             },
         )
-        self._requests = [compiled.create_infer_request() for _ in range(options.streams)]
+        self._requests = [compiled.create_infer_request() for _ in range(streams)]
         self._chunk = options.chunk
         version = openvino.__version__.split("-")[0]
-        streams = f", {options.streams} streams" if options.streams > 1 else ""
-        self.description = f"OpenVINO {version} {precision}, {threads} threads{streams}"
+        self.description = f"OpenVINO {version} {precision}, {threads} threads, {streams} streams"
 
     def run(self, inputs: Arrays) -> NDArray[Any]:
         rows = len(next(iter(inputs.values())))
@@ -112,15 +117,21 @@ class _OpenVino:
             # Every stream gets something to do, also of a small batch.
             share = -(-rows // len(self._requests))
             chunk = min(chunk, share) if chunk else share
-        parts = _cut(inputs, chunk)
+        running: deque[Any] = deque()
         results: list[NDArray[Any]] = []
-        for start in range(0, len(parts), len(self._requests)):
-            running = list(zip(self._requests, parts[start:], strict=False))
-            for request, part in running:
-                request.start_async(dict(part), share_inputs=True)
-            for request, _ in running:
-                request.wait()
-                results.append(request.get_output_tensor(0).data.copy())
+
+        def finish_oldest() -> None:
+            request = running.popleft()
+            request.wait()
+            results.append(request.get_output_tensor(0).data.copy())
+
+        for request, part in zip(itertools.cycle(self._requests), _cut(inputs, chunk)):
+            if len(running) == len(self._requests):
+                finish_oldest()
+            request.start_async(dict(part), share_inputs=True)
+            running.append(request)
+        while running:
+            finish_oldest()
         return results[0] if len(results) == 1 else np.concatenate(results)
 
 

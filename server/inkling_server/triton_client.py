@@ -10,6 +10,7 @@ in grpc.aio (grpc/grpc #43360), and storms of it crash Triton (triton-inference-
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,11 @@ class TritonCallFailed(EncoderDown):
         return self.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
     @property
+    def queue_full(self) -> bool:
+        """Too many others wait already; the model may be quite well."""
+        return "maximum queue size" in self.detail
+
+    @property
     def region_unknown(self) -> bool:
         """Triton does not know the shared memory that the request names (it was restarted)."""
         return "shared memory region" in self.detail
@@ -90,13 +96,18 @@ class InputTensor:
 
 
 class TritonClient:
-    """One channel to one Triton. Use from one event loop."""
+    """One channel to one Triton. Use from one event loop.
+
+    Attributes:
+        last_timeout_s: when an inference last missed its deadline. Triton may work on it still.
+    """
 
     def __init__(self, address: str) -> None:
         self.address = address
         self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
         self._stub: Any = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self._running: set[asyncio.Task[Any]] = set()
+        self.last_timeout_s = float("-inf")  # on the monotonic clock
 
     async def infer(
         self,
@@ -106,7 +117,7 @@ class TritonClient:
         outputs: Sequence[str],
         *,
         timeout_s: float,
-        on_end: Callable[[], None] | None = None,
+        on_end: Callable[[], None] = lambda: None,
     ) -> list[NDArray[Any]]:
         """Runs one inference.
 
@@ -122,28 +133,15 @@ class TritonClient:
         Raises:
             TritonCallFailed: no answer, or an error for an answer.
         """
-        request = messages.ModelInferRequest(
-            model_name=model, model_version="" if version is None else str(version)
-        )
-        for tensor in inputs:
-            array = tensor.array
-            wanted = request.inputs.add(
-                name=tensor.name, datatype=_DATATYPES[array.dtype], shape=array.shape
-            )
-            if tensor.part is None:
-                request.raw_input_contents.append(array.tobytes())
-            else:
-                wanted.parameters["shared_memory_region"].string_param = tensor.part.region
-                wanted.parameters["shared_memory_offset"].int64_param = tensor.part.offset_bytes
-                wanted.parameters["shared_memory_byte_size"].int64_param = tensor.part.size_bytes
-        for name in outputs:
-            request.outputs.add(name=name)
-
+        try:
+            request = _infer_request(model, version, inputs, outputs)
+        except BaseException:
+            on_end()
+            raise
         task = asyncio.ensure_future(self._call(model, self._stub.ModelInfer, request, timeout_s))
         self._running.add(task)
         task.add_done_callback(self._forget)
-        if on_end is not None:
-            task.add_done_callback(lambda _: on_end())
+        task.add_done_callback(lambda _: on_end())
         response = await asyncio.shield(task)
 
         arrays = {
@@ -173,14 +171,11 @@ class TritonClient:
         response = await self._call("", self._stub.RepositoryIndex, request, timeout_s)
         return sorted(int(entry.version) for entry in response.models if entry.name == model)
 
-    async def finished_count(self, model: str, *, timeout_s: float) -> int:
-        """How many requests of the model have ended so far, well or badly."""
+    async def success_count(self, model: str, *, timeout_s: float) -> int:
+        """How many requests of the model were answered so far."""
         request = messages.ModelStatisticsRequest(name=model)
         response = await self._call(model, self._stub.ModelStatistics, request, timeout_s)
-        return sum(
-            entry.inference_stats.success.count + entry.inference_stats.fail.count
-            for entry in response.model_stats
-        )
+        return sum(entry.inference_stats.success.count for entry in response.model_stats)
 
     async def load(self, model: str, *, timeout_s: float) -> None:
         request = messages.RepositoryModelLoadRequest(model_name=model)
@@ -203,18 +198,25 @@ class TritonClient:
         request = messages.SystemSharedMemoryUnregisterRequest(name=name)
         await self._call("", self._stub.SystemSharedMemoryUnregister, request, timeout_s)
 
-    async def close(self) -> None:
-        """Lets running calls end for a moment, then closes the channel. Idempotent."""
+    async def drain(self, *, timeout_s: float) -> bool:
+        """Waits for running inferences, also abandoned ones; whether all of them ended."""
         if self._running:
-            await asyncio.wait(self._running, timeout=1.0)
+            await asyncio.wait(self._running, timeout=timeout_s)
+        return not self._running
+
+    async def close(self) -> None:
+        """Lets running inferences end for a moment, then closes the channel. Idempotent."""
+        await self.drain(timeout_s=1.0)
         await self._channel.close()
         if self._running:
             await asyncio.wait(self._running)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # an abandoned call's failure is nobody's news
+        # Asking also says that an abandoned call's failure is known.
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, TritonCallFailed) and error.timed_out:
+            self.last_timeout_s = time.monotonic()
 
     @staticmethod
     async def _call(
@@ -230,3 +232,25 @@ class TritonClient:
                 raise
             # The channel was closed under the call.
             raise TritonCallFailed(model, grpc.StatusCode.CANCELLED, "channel closed") from error
+
+
+def _infer_request(
+    model: str, version: int | None, inputs: Sequence[InputTensor], outputs: Sequence[str]
+) -> Any:
+    request = messages.ModelInferRequest(
+        model_name=model, model_version="" if version is None else str(version)
+    )
+    for tensor in inputs:
+        array = tensor.array
+        wanted = request.inputs.add(
+            name=tensor.name, datatype=_DATATYPES[array.dtype], shape=array.shape
+        )
+        if tensor.part is None:
+            request.raw_input_contents.append(array.tobytes())
+        else:
+            wanted.parameters["shared_memory_region"].string_param = tensor.part.region
+            wanted.parameters["shared_memory_offset"].int64_param = tensor.part.offset_bytes
+            wanted.parameters["shared_memory_byte_size"].int64_param = tensor.part.size_bytes
+    for name in outputs:
+        request.outputs.add(name=name)
+    return request

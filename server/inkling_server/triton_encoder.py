@@ -24,13 +24,15 @@ from numpy.typing import NDArray
 from inkling_server.encoders import Embeddings, EncoderDescription, Pixels, require_pixels
 from inkling_server.errors import EncoderDown
 from inkling_server.model_manifest import ModelManifest
-from inkling_server.shared_memory import SharedSlots
+from inkling_server.shared_memory import SharedSlots, Slot
 from inkling_server.tokens import PhraseTokenizer, TokenBatch
 from inkling_server.triton_client import InputTensor, TritonCallFailed, TritonClient
 from inkling_server.triton_probe import ModelProbe
 
 VISION, TEXT = "vision_encoder", "text_encoder"
-_SLOTS = 3  # one batch computing, one waiting in Triton, one being filled
+# Calls of each encoder that Triton has at a time: one that it computes, one that waits, and room
+# for what callers abandoned. More would only queue up where nobody can take them back.
+_IN_FLIGHT = 4
 _ABANDONED_S = 60.0  # longer than any request stays in Triton's queue
 _TEXT_CALLS_IN_FLIGHT = 2  # keeps Triton busy and leaves room for requests that users wait for
 
@@ -57,9 +59,9 @@ class TritonEncoder:
         self._on_failure = on_failure
         side = manifest.image.size
         slot_bytes = self.max_image_batch * side * side * 3
-        self._slots = SharedSlots(client, slot_bytes, _SLOTS) if shared_memory else None
+        self._slots = SharedSlots(client, slot_bytes, _IN_FLIGHT) if shared_memory else None
+        self._places = {model: asyncio.Semaphore(_IN_FLIGHT) for model in (VISION, TEXT)}
         self._reopening: asyncio.Task[None] | None = None
-        self._last_abandoned_s = float("-inf")
         self._closed = False
 
     @classmethod
@@ -183,17 +185,18 @@ class TritonEncoder:
         if self._reopening is not None:
             await asyncio.wait({self._reopening})
         if self._slots is not None:
-            abandoned = time.monotonic() - self._last_abandoned_s < _ABANDONED_S
+            drained = await self._client.drain(timeout_s=1.0)
+            timed_out_lately = time.monotonic() - self._client.last_timeout_s < _ABANDONED_S
+            abandoned = timed_out_lately or not drained
             await self._slots.close(abandoned=abandoned, timeout_s=1.0)
         await self._client.close()
 
     async def _encode_batch(self, pixels_BHWC: Pixels, deadline_s: float) -> Embeddings:
+        await self._take_place(VISION, deadline_s)
         slot = self._slots.take(pixels_BHWC) if self._slots is not None else None
         tensor = InputTensor("pixels", pixels_BHWC, slot.part if slot else None)
         try:
-            return await self._infer(
-                VISION, [tensor], deadline_s, on_end=slot.give_back if slot else None
-            )
+            return await self._infer(VISION, [tensor], deadline_s, slot)
         except TritonCallFailed as error:
             if not (slot and error.region_unknown):
                 raise
@@ -201,6 +204,7 @@ class TritonEncoder:
         # make a new region meanwhile.
         if self._reopening is None or self._reopening.done():
             self._reopening = asyncio.create_task(self._open_slots(5.0))
+        await self._take_place(VISION, deadline_s)
         return await self._infer(VISION, [InputTensor("pixels", pixels_BHWC)], deadline_s)
 
     async def _encode_tokens(self, batch: TokenBatch, deadline_s: float) -> Embeddings:
@@ -208,19 +212,35 @@ class TritonEncoder:
             InputTensor("input_ids", batch.input_ids_BL),
             InputTensor("attention_mask", batch.attention_mask_BL),
         ]
+        await self._take_place(TEXT, deadline_s)
         return await self._infer(TEXT, inputs, deadline_s)
+
+    async def _take_place(self, model: str, deadline_s: float) -> None:
+        """Waits until Triton may have one more call; `_infer` gives the place back."""
+        if self._closed:
+            raise EncoderDown("the encoder is closed")
+        try:
+            async with asyncio.timeout(max(0.0, deadline_s - time.monotonic())):
+                await self._places[model].acquire()
+        except TimeoutError:
+            raise TritonCallFailed(
+                model, grpc.StatusCode.DEADLINE_EXCEEDED, "earlier calls have not ended"
+            ) from None
 
     async def _infer(
         self,
         model: str,
         inputs: Sequence[InputTensor],
         deadline_s: float,
-        on_end: Callable[[], None] | None = None,
+        slot: Slot | None = None,
     ) -> Embeddings:
-        if self._closed:
-            if on_end is not None:
-                on_end()
-            raise EncoderDown("the encoder is closed")
+        """Makes the call that `_take_place` made room for."""
+
+        def on_end() -> None:
+            self._places[model].release()
+            if slot is not None:
+                slot.give_back()
+
         try:
             (raw_BD,) = await self._client.infer(
                 model,
@@ -232,8 +252,6 @@ class TritonEncoder:
             )
             return self._unit_rows(model, raw_BD, rows=len(inputs[0].array))
         except TritonCallFailed as error:
-            if error.timed_out:
-                self._last_abandoned_s = time.monotonic()
             if not error.region_unknown:
                 _log.debug("%s: %s", error, error.detail[:300])
                 if self._on_failure is not None:

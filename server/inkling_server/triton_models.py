@@ -76,16 +76,16 @@ class TritonModels:
             versions = await self._client.ready_versions(model, timeout_s=CALL_TIMEOUT_S)
             if not versions:
                 return [TritonCallFailed(model, grpc.StatusCode.NOT_FOUND, "no version is loaded")]
-            finished_before = await self._client.finished_count(model, timeout_s=CALL_TIMEOUT_S)
+            answered_before = await self._client.success_count(model, timeout_s=CALL_TIMEOUT_S)
         except TritonCallFailed as failure:
             return [failure]
         tried = await asyncio.gather(
-            *(self._probe(model, version, finished_before) for version in versions)
+            *(self._probe(model, version, answered_before) for version in versions)
         )
         return [failure for failure in tried if failure is not None]
 
     async def _probe(
-        self, model: str, version: int, finished_before: int
+        self, model: str, version: int, answered_before: int
     ) -> TritonCallFailed | None:
         key = (model, version)
         try:
@@ -95,15 +95,21 @@ class TritonModels:
                 )
             self.runtimes[key] = await self._probes[key].run(timeout_s=self._probe_timeout_s)
         except TritonCallFailed as failure:
-            return None if await self._is_busy(failure, finished_before) else failure
+            return None if await self._is_busy(failure, answered_before) else failure
         return None
 
-    async def _is_busy(self, failure: TritonCallFailed, finished_before: int) -> bool:
-        """A probe that waits its turn while others end says that the model works, and is full."""
-        if not failure.timed_out:
+    async def _is_busy(self, failure: TritonCallFailed, answered_before: int) -> bool:
+        """A probe that finds no place while others are answered: the model works, and is full."""
+        if not failure.timed_out and not failure.queue_full:
             return False
+        # A full queue is known at once, before anybody could be answered.
+        patience_s = 0.0 if failure.timed_out else self._probe_timeout_s
+        deadline_s = time.monotonic() + patience_s
         try:
-            finished = await self._client.finished_count(failure.model, timeout_s=CALL_TIMEOUT_S)
+            while True:
+                answered = await self._client.success_count(failure.model, timeout_s=CALL_TIMEOUT_S)
+                if answered > answered_before or time.monotonic() > deadline_s:
+                    return answered > answered_before
+                await asyncio.sleep(_POLL_S)
         except TritonCallFailed:
             return False
-        return finished > finished_before

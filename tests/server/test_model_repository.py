@@ -43,10 +43,8 @@ def test_configuration_parses_and_says_what_serving_needs(
     assert config.model_warmup
     # A rollout serves two versions side by side.
     assert config.version_policy.HasField("all")
-    # Dropped before the gateway's own deadline, so that cancelled requests do not pile up.
-    queue = config.dynamic_batching.default_queue_policy
-    assert 0 < queue.default_timeout_microseconds < 10_000_000
-    assert queue.max_queue_size > 0
+    # With one, requests stall for half a second (triton-inference-server/server #8870).
+    assert not config.dynamic_batching.HasField("default_queue_policy")
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -74,10 +74,11 @@ async def test_two_run_side_by_side(toy_repository: Path, tmp_path: Path) -> Non
 async def test_model_that_does_not_load_fails_the_start_with_tritons_words(
     toy_repository: Path, triton_data_dir: Path
 ) -> None:
+    before = regions_of(os.getpid())
     (toy_repository / "toy" / "refuse").touch()
     with pytest.raises(TritonStartFailed, match="toy refuses to load"):
         await TritonServer.start(toy_repository, triton_data_dir, models=["toy"])
-    assert not regions_of(os.getpid())
+    assert regions_of(os.getpid()) == before
 
 
 async def test_missing_model_fails_the_start(toy_repository: Path, triton_data_dir: Path) -> None:
