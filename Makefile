@@ -23,16 +23,16 @@ install: $(VENV)/.installed ## make .venv with everything that serving, the demo
 $(VENV)/.installed: pyproject.toml requirements/constraints.txt requirements/triton.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make install PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --no-compile -e '.[server,heic,dev]' -c $(CONSTRAINTS)
-	$(BIN)/pip install --quiet --no-compile --no-deps -r requirements/triton.txt
+	$(BIN)/pip install --quiet -e '.[server,heic,dev]' -c $(CONSTRAINTS)
+	$(BIN)/pip install --quiet --no-deps -r requirements/triton.txt
 	touch $@
 
 .PHONY: install-training
 install-training: $(VENV)/.installed-training ## add the training extra (torch)
 
 $(VENV)/.installed-training: $(VENV)/.installed
-	$(BIN)/pip install --quiet --no-compile '$(TORCH)' -c $(CONSTRAINTS)
-	$(BIN)/pip install --quiet --no-compile -e '.[server,heic,dev,training]' -c $(CONSTRAINTS)
+	$(BIN)/pip install --quiet '$(TORCH)' -c $(CONSTRAINTS)
+	$(BIN)/pip install --quiet -e '.[server,heic,dev,training]' -c $(CONSTRAINTS)
 	touch $@
 
 .PHONY: demo

@@ -44,7 +44,7 @@ from inkling_server.model_manifest import ModelManifest, load_manifest
 from inkling_server.runtimes import Arrays, Runtime, RuntimeOptions, open_runtime
 from inkling_server.tokens import PhraseTokenizer
 from inkling_server.triton import TritonServer
-from inkling_server.triton_encoder import TritonEncoder
+from inkling_server.triton.encoder import TritonEncoder
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GRAPHS = REPOSITORY / "server" / "inkling_server" / "interests" / "default_graph"

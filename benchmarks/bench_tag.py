@@ -12,9 +12,9 @@ graph:
     Tag, TagStream   the real server (real Triton) on loopback, pictures per second and latency
 
 All stages, the server and its client share the same cores. So two limits are stated: that of the
-*binding stage*, the slowest bare loop if it had every core to itself; and that of the *machine*, the
-bare loops one after the other, 1 / (1/decode + 1/encode + 1/search), which nothing can pass here.
-The last one takes no account of gRPC, of the client, or of any waiting: the gateway must pay for them.
+*binding stage*, the slowest bare loop if it had every core to itself; and that of the *machine*,
+the bare loops one after the other, 1 / (1/decode + 1/encode + 1/search), which nothing can pass
+here. Neither takes account of gRPC, of the client, or of any waiting: the gateway pays for them.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """A real Triton for tests, and ways to hurt one.
 
 `triton_server` runs once for the whole session, in the session's event loop: modules that use it,
-or `triton_encoder`, are marked `triton` and `asyncio(loop_scope="session")`. Tests that break
+or `encoder`, are marked `triton` and `asyncio(loop_scope="session")`. Tests that break
 things start their own with `start_triton`.
 """
 
@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from inkling_server.model_manifest import ModelManifest, load_manifest
 from inkling_server.triton import TritonServer
-from inkling_server.triton_encoder import TritonEncoder
+from inkling_server.triton.encoder import TritonEncoder
 
 StartTriton = Callable[..., Awaitable[TritonServer]]
 

@@ -25,7 +25,7 @@ from inkling_server.interests.snapshot import SnapshotDamaged
 from inkling_server.rpc.server import PortTaken
 from inkling_server.settings import Settings, describe_problems, load_settings
 from inkling_server.telemetry import set_up_logging
-from inkling_server.triton_backend import open_triton
+from inkling_server.triton.backend import open_triton
 
 _log = logging.getLogger("inkling_server")
 

@@ -150,4 +150,3 @@ class Admission:
             return None
         elapsed_s = self._clock() - self._departures[0]
         return (len(self._departures) - 1) / elapsed_s if elapsed_s > 0 else None
-

@@ -1,7 +1,7 @@
 """The seam between the gateway and whatever turns pixels and phrases into embeddings.
 
     Encoder (protocol)
-    ├── TritonEncoder   inkling_server.triton_encoder
+    ├── TritonEncoder   inkling_server.triton.encoder
     └── FakeEncoder     inkling_server.fake_encoder, deterministic, for tests
 
 Both pass `tests/contract/test_encoder_contract.py`. Nothing here knows graph, index or gRPC.

@@ -6,7 +6,7 @@ This code runs in Triton's stub process, never in the gateway, and reads its opt
 
 Tensors come and go by DLPack only: with numpy >= 2, `as_numpy()` and `pb_utils.Tensor(name, array)`
 of this Triton corrupt numbers silently. That is also why there is an output `report`: what the
-model runs on, and checksums of what it received and sent, for `inkling_server.triton_probe`.
+model runs on, and checksums of what it received and sent, for `inkling_server.triton.probe`.
 
 Shapes: B rows of all requests that Triton batched, D dimensions.
 """

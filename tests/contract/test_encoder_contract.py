@@ -14,7 +14,7 @@ import pytest_asyncio
 from inkling_server.encoders import Embeddings, Encoder, Pixels
 from inkling_server.errors import EncoderDown
 from inkling_server.fake_encoder import FakeEncoder
-from inkling_server.triton_encoder import TritonEncoder
+from inkling_server.triton.encoder import TritonEncoder
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import grpc
 import pytest
@@ -19,7 +20,7 @@ ALLOWED = {"OK", "ENCODER_DOWN", "OVERLOADED"}
 
 def reason_of(error: grpc.RpcError) -> str:
     """ErrorInfo.reason, or the bare code where a status has no details."""
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(cast(grpc.Call, error))
     for detail in status.details if status else ():
         info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info):

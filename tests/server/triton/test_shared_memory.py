@@ -7,8 +7,8 @@ import grpc
 import numpy as np
 import pytest
 
-from inkling_server.shared_memory import SharedSlots
-from inkling_server.triton_client import TritonCallFailed, TritonClient
+from inkling_server.triton.client import TritonCallFailed, TritonClient
+from inkling_server.triton.shared_memory import SharedSlots
 
 SHM = Path("/dev/shm")
 SLOT_BYTES = 64

@@ -17,7 +17,7 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from inkling_server.triton_client import InputTensor, TritonCallFailed, TritonClient
+from inkling_server.triton.client import InputTensor, TritonCallFailed, TritonClient
 
 REPORT = "report"
 _FREE_LENGTH = 4  # stands for a free dimension such as the number of tokens

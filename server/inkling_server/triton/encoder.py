@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from inkling_server.encoders import Embeddings, EncoderDescription, Pixels, require_pixels
 from inkling_server.errors import EncoderDown
 from inkling_server.model_manifest import ModelManifest
-from inkling_server.shared_memory import SharedSlots, Slot
 from inkling_server.tokens import PhraseTokenizer, TokenBatch
-from inkling_server.triton_client import InputTensor, TritonCallFailed, TritonClient
-from inkling_server.triton_probe import ModelProbe
+from inkling_server.triton.client import InputTensor, TritonCallFailed, TritonClient
+from inkling_server.triton.probe import ModelProbe
+from inkling_server.triton.shared_memory import SharedSlots, Slot
 
 VISION, TEXT = "vision_encoder", "text_encoder"
 # Calls of each encoder that Triton has at a time: one that it computes, one that waits, and room

@@ -2,7 +2,7 @@
 
 `decode` checks every limit on the header alone, decodes the first frame, lays transparency over
 white, scales and cuts it as the model's `PixelSpec` says, and turns it upright last, when it is
-small. This module does not know formats (`image_header`, `image_codecs` do), models, tags, files or
+small. This module does not know formats (`header`, `codecs` do), models, tags, files or
 gRPC, and keeps no state between pictures: any number of threads may decode at once.
 
 Shapes: H, W of the picture after its decoder's own scaling, S = `PixelSpec.size`, 3 = red, green,
@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkling_server.errors import ImageInvalid, ImageTooLarge, InklingError
-from inkling_server.image_codecs import Picture, load
-from inkling_server.image_header import Header, read_header
+from inkling_server.images.codecs import Picture, load
+from inkling_server.images.header import Header, read_header
 from inkling_server.model_manifest import PixelSpec
 
 

@@ -22,9 +22,9 @@ import inkling_server
 from inkling_server.errors import EncoderDown
 from inkling_server.model_manifest import ModelManifest
 from inkling_server.triton import TritonServer
-from inkling_server.triton_client import InputTensor, TritonClient
-from inkling_server.triton_encoder import TritonEncoder
-from inkling_server.triton_leftovers import remove_stale_leftovers
+from inkling_server.triton.client import InputTensor, TritonClient
+from inkling_server.triton.encoder import TritonEncoder
+from inkling_server.triton.leftovers import remove_stale_leftovers
 from tests.triton_fixtures import (
     StartTriton,
     is_alive,

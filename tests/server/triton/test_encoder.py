@@ -11,8 +11,8 @@ import pytest
 from inkling_server.errors import EncoderDown
 from inkling_server.model_manifest import ModelManifest
 from inkling_server.triton import TritonServer
-from inkling_server.triton_client import InputTensor, TritonCallFailed, TritonClient
-from inkling_server.triton_encoder import TritonEncoder
+from inkling_server.triton.client import InputTensor, TritonCallFailed, TritonClient
+from inkling_server.triton.encoder import TritonEncoder
 
 pytestmark = [pytest.mark.triton, pytest.mark.asyncio(loop_scope="session")]
 

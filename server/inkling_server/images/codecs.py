@@ -46,8 +46,8 @@ from PIL import (
 )
 
 from inkling_server.errors import ImageInvalid
-from inkling_server.image_boxes import still_avif
-from inkling_server.image_header import Header, essential_gif, essential_png, jpeg_scan_count
+from inkling_server.images.boxes import still_avif
+from inkling_server.images.header import Header, essential_gif, essential_png, jpeg_scan_count
 
 cv2.setNumThreads(1)
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

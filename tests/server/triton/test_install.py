@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from inkling_server import triton_install
-from inkling_server.triton_install import (
+from inkling_server.triton import install
+from inkling_server.triton.install import (
     INSTALL_COMMAND,
     TritonNotInstalled,
     child_environment,
@@ -65,4 +65,4 @@ def test_child_sees_nothing_of_our_environment(
     monkeypatch.setenv("INKLING_DATABASE_URL", "postgresql://user:password@host/db")
     environment = child_environment(find_triton(), tmp_path)
     assert set(environment) == {"PATH", "LD_LIBRARY_PATH", "HOME", "LANG"}
-    assert environment["PATH"].split(":")[0] == str(triton_install.find_triton().python_bin)
+    assert environment["PATH"].split(":")[0] == str(install.find_triton().python_bin)

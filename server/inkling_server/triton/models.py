@@ -1,7 +1,7 @@
 """The models inside one Triton: which versions work, which do not, and reloading one.
 
 Works through Triton's API alone, so it serves our own process and a remote one alike. It knows
-nothing of processes and restarts (`triton`), nor of what a model computes (`triton_probe`).
+nothing of processes and restarts (`triton`), nor of what a model computes (`probe`).
 """
 
 import asyncio
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import grpc
 
-from inkling_server.triton_client import TritonCallFailed, TritonClient
-from inkling_server.triton_probe import ModelProbe
+from inkling_server.triton.client import TritonCallFailed, TritonClient
+from inkling_server.triton.probe import ModelProbe
 
 CALL_TIMEOUT_S = 5.0  # for anything that Triton answers without computing
 _RELOAD_TIMEOUT_S = 20.0

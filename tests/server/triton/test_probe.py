@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inkling_server.triton_client import InputTensor, TritonCallFailed, TritonClient
-from inkling_server.triton_probe import REPORT, ModelProbe
+from inkling_server.triton.client import InputTensor, TritonCallFailed, TritonClient
+from inkling_server.triton.probe import REPORT, ModelProbe
 
 
 class Model:

@@ -1,6 +1,6 @@
 """TIFF directories: the size of a TIFF picture, and the orientation in EXIF data, which is a TIFF.
 
-This module knows no pixels and no limits; see `image_header`.
+This module knows no pixels and no limits; see `header`.
 
 Sources: TIFF 6.0, BigTIFF, Exif 2.32 section 4.6.
 """

@@ -88,7 +88,7 @@ def write_backend_directory(install: TritonInstall, directory: Path) -> Path:
     """
     python = directory / "python"
     python.mkdir(parents=True, exist_ok=True)
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for part in (install.backend_library, install.backend_utils, install.stub, package):
         link = python / part.name
         link.unlink(missing_ok=True)
@@ -104,6 +104,8 @@ def child_environment(install: TritonInstall, home: Path) -> dict[str, str]:
         "LD_LIBRARY_PATH": str(install.libpython_dir),
         "HOME": str(home),
         "LANG": "C.UTF-8",
+        # Models are Python files: their folder is the user's, and may be read-only.
+        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 

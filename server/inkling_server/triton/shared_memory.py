@@ -8,7 +8,7 @@ Whoever takes a slot gives it back when the call has ended. A call that timed ou
 waiting inside Triton with its slot in somebody else's hands by then: Triton only ever reads, and
 that call's result is thrown away, so a newer batch in the slot harms nobody.
 
-Knows no models; the one user is `triton_encoder`.
+Knows no models; the one user is `encoder`.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inkling_server.triton_client import RegionPart, TritonCallFailed, TritonClient
+from inkling_server.triton.client import RegionPart, TritonCallFailed, TritonClient
 
 _SHM = Path("/dev/shm")  # noqa: S108
 

@@ -10,8 +10,8 @@ import pytest
 
 from inkling_server.errors import EncoderDown
 from inkling_server.triton import TritonServer
-from inkling_server.triton_client import InputTensor, TritonCallFailed, TritonClient
-from inkling_server.triton_process import TritonStartFailed
+from inkling_server.triton.client import InputTensor, TritonCallFailed, TritonClient
+from inkling_server.triton.process import TritonStartFailed
 from tests.triton_fixtures import (
     StartTriton,
     is_alive,

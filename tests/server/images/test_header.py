@@ -6,13 +6,13 @@ import zlib
 import pytest
 
 from inkling_server.errors import ImageInvalid
-from inkling_server.image_header import (
+from inkling_server.images.header import (
     essential_gif,
     essential_png,
     jpeg_scan_count,
     read_header,
 )
-from inkling_server.image_tiff import exif_orientation
+from inkling_server.images.tiff import exif_orientation
 from tests.broken_images import scan_bomb
 from tests.image_factory import FORMATS, exif, photo, png_chunk, save, small_files
 

@@ -1,6 +1,6 @@
 """Runs one tritonserver and sees to it that nothing of it outlives the gateway.
 
-Started as a program of its own (`python -I -S triton_guard.py PARENT SHM_PREFIX COMMAND...`), so
+Started as a program of its own (`python -I -S guard.py PARENT SHM_PREFIX COMMAND...`), so
 that it is there when the gateway is killed with -9: it then kills Triton and the Python stubs, and
 unlinks the shared memory that nobody else would free. Standard library only, no import of this
 package: it must start in milliseconds and never fail.
@@ -8,7 +8,7 @@ package: it must start in milliseconds and never fail.
     SIGTERM, or the parent is gone    Triton and its stubs are killed
     Triton ends                       its stubs are killed
     the guard itself is killed        the kernel kills Triton (PR_SET_PDEATHSIG); its stubs end by
-                                      themselves, or by `triton_leftovers` at the latest
+                                      themselves, or by `leftovers` at the latest
 
 Killing is the one way out, so it is the well-tested one: the gateway has drained its requests
 before it stops Triton, and Triton's own shutdown takes 2.6 s, or 32 s when a stub has died. The

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from inkling_server import image_codecs, images
+from inkling_server import images
 from inkling_server.errors import ImageInvalid, ImageTooLarge
-from inkling_server.images import ImageLimits, decode
+from inkling_server.images import ImageLimits, codecs, decode, pixels
 from inkling_server.model_manifest import PixelSpec
 from tests.broken_images import (
     HUGE,
@@ -177,7 +177,7 @@ def test_limits_apply_before_any_decoder_is_called(monkeypatch: pytest.MonkeyPat
     def no_decoder(*_: object) -> None:
         raise AssertionError("a decoder was called")
 
-    monkeypatch.setattr(images, "load", no_decoder)
+    monkeypatch.setattr(pixels, "load", no_decoder)
     bombs = {**huge_headers(), "PNG bomb": png_bomb(), "AVIF that lies": lying_avif(512, 16)}
     for name, data in bombs.items():
         times_s = []
@@ -217,6 +217,6 @@ def test_threads_get_the_same_pixels() -> None:
 
 
 def test_heic_without_its_extra_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_codecs, "pillow_heif", None)
+    monkeypatch.setattr(codecs, "pillow_heif", None)
     with pytest.raises(ImageInvalid, match="extra `heic`"):
         images.decode(heic(photo()), PixelSpec())

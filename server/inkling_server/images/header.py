@@ -6,7 +6,7 @@ its length ends the walk. They do not know limits, and they do not decide whethe
 sound: that is the decoder's part.
 
 Sources: ITU-T T.81 (JPEG), PNG 3rd edition, RFC 9649 (WebP), GIF89a, BITMAPINFOHEADER; for TIFF
-and EXIF see `image_tiff`, for AVIF and HEIC `image_boxes`.
+and EXIF see `tiff`, for AVIF and HEIC `boxes`.
 """
 
 import re
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inkling_server.errors import ImageInvalid
-from inkling_server.image_boxes import largest_size
-from inkling_server.image_tiff import exif_orientation, tiff_size
+from inkling_server.images.boxes import largest_size
+from inkling_server.images.tiff import exif_orientation, tiff_size
 
 Format = Literal["JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "AVIF", "HEIC"]
 FORMATS: tuple[Format, ...] = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "AVIF", "HEIC")

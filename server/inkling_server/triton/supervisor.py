@@ -11,7 +11,7 @@ version of each model for a real inference and mends what is broken by the small
     itself is gone
 
 The address stays the same through all of it, so that clients merely reconnect. This module knows no
-embeddings: `triton_encoder` uses what it keeps alive.
+embeddings: `encoder` uses what it keeps alive.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from inkling_server.errors import EncoderDown
-from inkling_server.triton_client import TritonCallFailed, TritonClient
-from inkling_server.triton_models import TritonModels
-from inkling_server.triton_process import (
+from inkling_server.triton.client import TritonCallFailed, TritonClient
+from inkling_server.triton.models import TritonModels
+from inkling_server.triton.process import (
     TritonPlan,
     TritonProcess,
     TritonStartFailed,

@@ -14,7 +14,7 @@ from inkling_server.engine import BackendEvents
 from inkling_server.model_manifest import load_manifest
 from inkling_server.settings import Settings
 from inkling_server.triton import TritonServer, TritonState
-from inkling_server.triton_encoder import TritonEncoder
+from inkling_server.triton.encoder import TritonEncoder
 
 
 @asynccontextmanager

@@ -16,15 +16,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inkling_server import triton_guard
 from inkling_server.errors import EncoderDown
-from inkling_server.triton_install import (
+from inkling_server.triton import guard
+from inkling_server.triton.install import (
     TritonInstall,
     child_environment,
     find_triton,
     write_backend_directory,
 )
-from inkling_server.triton_leftovers import (
+from inkling_server.triton.leftovers import (
     region_prefix,
     remove_leftovers,
     remove_stale_leftovers,
@@ -130,7 +130,7 @@ class TritonProcess:
             # Not by the event loop: its way of forking wakes gRPC's fork handlers.
             self._guard = subprocess.Popen(  # noqa: S603
                 [
-                    *(sys.executable, "-I", "-S", triton_guard.__file__),
+                    *(sys.executable, "-I", "-S", guard.__file__),
                     *(str(os.getpid()), plan.shm_prefix),
                     *plan.command(),
                 ],
