@@ -32,7 +32,7 @@ install-training: $(VENV)/.installed-training ## add the training extra (torch)
 
 $(VENV)/.installed-training: $(VENV)/.installed
 	$(BIN)/pip install --quiet '$(TORCH)' -c $(CONSTRAINTS)
-	$(BIN)/pip install --quiet -e '.[server,heic,dev,training]' -c $(CONSTRAINTS)
+	$(BIN)/pip install --quiet -e '.[server,heic,dev,training,discovery]' -c $(CONSTRAINTS)
 	touch $@
 
 .PHONY: demo
@@ -63,6 +63,7 @@ format: install ## let ruff format and mend
 bench: install ## the benchmarks of this machine, into benchmarks/results
 	$(BIN)/python -m benchmarks.bench_decode
 	$(BIN)/python -m benchmarks.bench_search
+	$(BIN)/python -m benchmarks.bench_encoder_runtime
 	$(BIN)/python -m benchmarks.bench_tag --out benchmarks/results
 
 .PHONY: proto

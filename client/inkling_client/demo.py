@@ -35,8 +35,7 @@ _PHOTOS = (
     "rocket.jpg",
     "motorcycle_left.png",
     "camera.png",
-    "grass.png",
-    "horse.png",
+    "astronaut.png",
 )
 _EXIT_INTERRUPTED = 130
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
+
 from inkling_training import ontology
 from inkling_training.ontology import OntologyError, expand, parse_interests
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from inkling_server.interests.snapshot import Interest, load_snapshot, newest_snapshot
 from inkling_training import vocabulary
 from inkling_training import vocabulary_names as names

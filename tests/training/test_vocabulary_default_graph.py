@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from inkling_server.interests.snapshot import (
     GraphSnapshot,
     interest_id,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from inkling_training.vocabulary_wordnet import Noun, WordNet
 
 _FILES = {

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from inkling_server.interests import snapshot as module
 from inkling_server.interests.snapshot import (
     GraphSnapshot,

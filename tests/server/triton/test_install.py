@@ -64,5 +64,11 @@ def test_child_sees_nothing_of_our_environment(
 ) -> None:
     monkeypatch.setenv("INKLING_DATABASE_URL", "postgresql://user:password@host/db")
     environment = child_environment(find_triton(), tmp_path)
-    assert set(environment) == {"PATH", "LD_LIBRARY_PATH", "HOME", "LANG"}
+    assert set(environment) == {
+        "PATH",
+        "LD_LIBRARY_PATH",
+        "HOME",
+        "LANG",
+        "PYTHONDONTWRITEBYTECODE",
+    }
     assert environment["PATH"].split(":")[0] == str(install.find_triton().python_bin)

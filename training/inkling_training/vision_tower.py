@@ -1,0 +1,106 @@
+"""Pixels to features: any Hugging Face vision model, by hub name or directory.
+
+    uint8 pixels [B, H, W, 3] -> scaled, normalised -> backbone -> region features [B, P, C]
+
+Region 0 is the whole picture; a backbone that keeps a feature map adds overlapping windows of it,
+so
+that a head can find a small thing that the average drowns. The tower knows neither text nor tags:
+`heads.py` turns its features into embeddings.
+
+Legend: B pictures, H x W pixels, P regions, C feature channels, K classifier labels.
+"""
+
+import logging
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoModel, AutoModelForImageClassification
+from transformers.image_processing_base import ImageProcessingMixin
+
+_WINDOW = 3  # cells of the feature map on a side; on a 7 x 7 map with stride 2: 9 windows
+_STRIDE = 2
+_UNIT_MEAN_STD = ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
+
+
+class VisionTower(nn.Module):
+    """A backbone with its pixel normalisation inside; `classes` holds its labels, if any."""
+
+    mean_C: Tensor
+    std_C: Tensor
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        mean: list[float],
+        std: list[float],
+        classifier: nn.Linear | None = None,
+        classes: list[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classifier = classifier
+        self.classes = classes or []
+        self.register_buffer(
+            "mean_C", torch.tensor(mean, dtype=torch.float32) * 255, persistent=False
+        )
+        self.register_buffer(
+            "std_C", torch.tensor(std, dtype=torch.float32) * 255, persistent=False
+        )
+
+    def forward(self, pixels_BHWC: Tensor) -> Tensor:
+        """uint8 [B, H, W, 3] -> features [B, P, C]."""
+        scaled_BHWC = (pixels_BHWC.to(torch.float32) - self.mean_C) / self.std_C
+        output = self.backbone(scaled_BHWC.permute(0, 3, 1, 2))
+        state = output.last_hidden_state
+        if state.ndim == 4:
+            return pool_regions(state)
+        pooled = getattr(output, "pooler_output", None)
+        return cast(Tensor, state[:, 0] if pooled is None else pooled).unsqueeze(1)
+
+
+def pool_regions(map_BCHW: Tensor) -> Tensor:
+    """Feature map [B, C, h, w] -> [B, 1 + windows, C]: the average of all, then of each window."""
+    whole_B1C = map_BCHW.mean(dim=(2, 3)).unsqueeze(1)
+    if min(map_BCHW.shape[-2:]) < _WINDOW:
+        return whole_B1C
+    windows_BCP = functional.avg_pool2d(map_BCHW, _WINDOW, _STRIDE).flatten(2)
+    return torch.cat([whole_B1C, windows_BCP.transpose(1, 2)], dim=1)
+
+
+def load_vision_tower(name: str) -> VisionTower:
+    """Loads a vision model, or the vision half of a CLIP-like one, from the hub or a directory.
+
+    A model with an image classifier keeps it (and its labels) beside the backbone: ConSE needs it.
+    Batch norms stay in eval mode for ever: folded ones have no statistics to learn.
+    """
+    config = AutoConfig.from_pretrained(name)
+    architectures = getattr(config, "architectures", None) or [""]
+    mean, std = _normalisation(name)
+    if architectures[0].endswith("ForImageClassification"):
+        model = AutoModelForImageClassification.from_pretrained(name)
+        classifier = model.classifier
+        if not isinstance(classifier, nn.Linear):
+            raise ValueError(
+                f"{name}: expected one linear classifier, found {type(classifier).__name__}"
+            )
+        labels = [config.id2label[index] for index in range(classifier.out_features)]
+        tower = VisionTower(model.base_model, mean, std, classifier, labels)
+    else:
+        model = AutoModel.from_pretrained(name)
+        tower = VisionTower(getattr(model, "vision_model", model), mean, std)
+    return tower.eval().requires_grad_(requires_grad=False)
+
+
+def _normalisation(name: str) -> tuple[list[float], list[float]]:
+    try:
+        document: dict[str, Any] = ImageProcessingMixin.get_image_processor_dict(name)[0]
+    except OSError:
+        logging.getLogger(__name__).warning(
+            "%s has no preprocessor_config.json: using 0.5, 0.5", name
+        )
+        return _UNIT_MEAN_STD
+    return document.get("image_mean", _UNIT_MEAN_STD[0]), document.get(
+        "image_std", _UNIT_MEAN_STD[1]
+    )
