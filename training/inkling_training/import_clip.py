@@ -5,8 +5,9 @@
     INKLING_MODEL_REPOSITORY=my_models make serve
 
 `--from` is a hub name or a directory of `CLIPModel` weights with its tokenizer and preprocessor.
-Nothing is trained: both towers and their projections stay as they are. A raw CLIP cosine means nothing to a
-person, so the server wants the second step, which fits probabilities on labelled pictures.
+Nothing is trained: both towers and their projections stay as they are. A raw CLIP cosine means
+nothing to a person, so the server wants the second step, which fits probabilities on labelled
+pictures.
 
 This module does not know calibration, data or serving.
 

@@ -1,0 +1,175 @@
+"""How often is a hashtag split exactly as people split it, and how fast?
+
+    python -m benchmarks.bench_hashtags            table, and JSON as the last line
+    python -m benchmarks.bench_hashtags --out benchmarks/results
+
+Ours beside wordsegment and wordninja (only for this benchmark; left out where they are not
+installed), on the same hashtags in the same run. Three questions:
+
+1. Gold splits (`eval/hashtags_gold.tsv`), letter case aside: right if it equals any of a hashtag's
+   gold splits. Our weights were chosen on the dev sets and never on test-boun.
+2. Noisier hashtags with names and foreign words: `corpora/hashtags.jsonl.gz` has hashtags that
+   their authors wrote in CamelCase; that is how they split them. Split with their case, and without
+   it, which is the hard one. A seeded sample; our weights saw another one.
+3. Time for each hashtag on one core, nothing cached, median of rounds in turn.
+
+Needs the sample data: INKLING_SAMPLE_DATA, else ../shared/data beside the repository.
+"""
+
+import argparse
+import csv
+import gzip
+import json
+import os
+import platform
+import random
+import re
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+from inkling_server.interests.text.hashtags import split_hashtag
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CAMEL = re.compile(r"(?:[A-Z][a-z]{2,}){2,4}")
+NOISY_COUNT = 1_500
+# The weights were chosen with the first hashtags of this shuffle in sight.
+CHOSEN_WITH = 1_500
+ROUNDS = 3
+# Keeps a hashtag apart that two gold sets split differently.
+_SET_MARK = "/"
+
+Splitter = Callable[[str], Sequence[str]]
+Gold = dict[str, set[str]]
+
+
+def sample_data() -> Path:
+    """The folder of sample data; ends the program where there is none."""
+    folder = Path(os.environ.get("INKLING_SAMPLE_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "eval" / "hashtags_gold.tsv").is_file():
+        sys.exit("No sample data: set INKLING_SAMPLE_DATA to a folder with eval/hashtags_gold.tsv.")
+    return folder
+
+
+def read_gold(path: Path) -> dict[str, Gold]:
+    """Set name -> hashtag -> gold splits in lower case."""
+    sets: defaultdict[str, Gold] = defaultdict(dict)
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+            sets[row["set"]].setdefault(row["hashtag"], set()).add(row["segmentation"].lower())
+    return dict(sorted(sets.items()))
+
+
+def read_camel_case(path: Path) -> list[str]:
+    """Distinct CamelCase hashtags that the weights were not chosen with."""
+    found: dict[str, None] = {}
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            found.update(dict.fromkeys(filter(CAMEL.fullmatch, json.loads(line)["hashtags"])))
+    hashtags = list(found)
+    random.Random(1).shuffle(hashtags)
+    return hashtags[CHOSEN_WITH : CHOSEN_WITH + NOISY_COUNT]
+
+
+def splitters() -> dict[str, Splitter]:
+    """Ours, and the references that are installed."""
+    found: dict[str, Splitter] = {"inkling": split_hashtag}
+    for name, function in (("wordsegment", "segment"), ("wordninja", "split")):
+        try:
+            module = import_module(name)
+        except ImportError:
+            print(f"{name} is not installed: left out")
+            continue
+        if name == "wordsegment":
+            module.load()
+        found[name] = getattr(module, function)
+    return found
+
+
+def exact(split: Splitter, gold: Gold) -> float:
+    """Share of hashtags that are split like one of their gold splits."""
+    right = 0
+    for key, splits in gold.items():
+        hashtag = key.rpartition(_SET_MARK)[2]
+        right += " ".join(split(hashtag)).lower() in splits
+    return right / len(gold)
+
+
+def milliseconds(found: dict[str, Splitter], hashtags: Sequence[str]) -> dict[str, float]:
+    """Median time for each hashtag; every round sees other ones, so that no cache helps."""
+    times: defaultdict[str, list[float]] = defaultdict(list)
+    size = len(hashtags) // ROUNDS
+    for turn in range(ROUNDS):
+        part = hashtags[turn * size : (turn + 1) * size]
+        for name, split in found.items():
+            start = time.perf_counter()
+            for hashtag in part:
+                split(hashtag)
+            times[name].append((time.perf_counter() - start) / len(part) * 1e3)
+    return {name: statistics.median(rounds) for name, rounds in times.items()}
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, help="folder for the JSON and a table")
+    out: Path | None = parser.parse_args().out
+    folder = sample_data()
+    gold = read_gold(folder / "eval" / "hashtags_gold.tsv")
+    camel = read_camel_case(folder / "corpora" / "hashtags.jsonl.gz")
+    splits = {hashtag: {" ".join(re.findall("[A-Z][a-z]+", hashtag)).lower()} for hashtag in camel}
+    sets = {
+        **gold,
+        "all gold": {
+            name + _SET_MARK + hashtag: split
+            for name, part in gold.items()
+            for hashtag, split in part.items()
+        },
+        "noisy, with case": splits,
+        "noisy, lower case": {hashtag.lower(): split for hashtag, split in splits.items()},
+    }
+    found = splitters()
+    for split in found.values():
+        split("warmup")
+    speed = milliseconds(found, [hashtag.lower() for hashtag in camel])
+    results: dict[str, dict[str, float]] = {}
+    for name, split in found.items():
+        by_set = {label: exact(split, part) for label, part in sets.items()}
+        results[name] = {**by_set, "ms_per_hashtag": speed[name]}
+    lines = [
+        f"| splitter | {' | '.join(f'{name} ({len(part)})' for name, part in sets.items())} | ms |",
+        "|---" * (len(sets) + 2) + "|",
+    ]
+    for name, values in results.items():
+        shares = " | ".join(f"{100 * values[label]:.1f} %" for label in sets)
+        lines.append(f"| {name} | {shares} | {values['ms_per_hashtag']:.2f} |")
+    table = "\n".join(lines)
+    print(table)
+    report = json.dumps(
+        {
+            "benchmark": "hashtags",
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": platform.processor() or platform.machine(),
+            "counts": {label: len(part) for label, part in sets.items()},
+            "exact": {
+                name: {key: round(value, 4) for key, value in values.items()}
+                for name, values in results.items()
+            },
+        }
+    )
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        stem = f"{datetime.now(UTC):%Y-%m-%d}_hashtags"
+        (out / f"{stem}.json").write_text(report + "\n", encoding="utf-8")
+        question = (__doc__ or "").splitlines()[0]
+        (out / f"{stem}.md").write_text(f"# {question}\n\n{table}\n", encoding="utf-8")
+    print(report)
+
+
+if __name__ == "__main__":
+    main()

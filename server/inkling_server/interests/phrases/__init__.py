@@ -1,0 +1,1 @@
+"""Key phrases: candidates, extractors behind one interface, and one ranking per corpus."""

@@ -1,0 +1,1 @@
+"""From the text of content items to sentences of normalised words."""

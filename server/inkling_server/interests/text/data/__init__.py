@@ -1,0 +1,1 @@
+"""Small data files of the text package, and the scripts that build them: see README.md."""

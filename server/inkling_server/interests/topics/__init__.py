@@ -1,0 +1,1 @@
+"""Topics: what a corpus's documents are about, as groups of words."""
