@@ -96,7 +96,7 @@ class Boundary(grpc.aio.ServerInterceptor):
 
             return grpc.stream_stream_rpc_method_handler(stream, parse, handler.response_serializer)
         if handler.request_streaming or handler.response_streaming:
-            raise NotImplementedError(f"{rpc}: the boundary cannot wrap this kind of RPC")
+            raise TypeError(f"{rpc}: the boundary cannot wrap this kind of RPC")
         answer: _Behaviour = handler.unary_unary  # type: ignore[assignment]  # ours are async
 
         # To gRPC a unary request is a stream of one message. Registered as such, the message stays
