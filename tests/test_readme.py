@@ -31,7 +31,7 @@ def test_settings_exist(repository: Path, name: str) -> None:
     text = (repository / name).read_text(encoding="utf-8")
     named = {word.lower() for word in re.findall(r"INKLING_([A-Z_]+)\b", text)}
     # Read by the command line and by the tests, not by the server.
-    assert named - {"server", "sample_data"} <= set(Settings.model_fields)
+    assert named - {"server", "tls", "ca_file", "sample_data"} <= set(Settings.model_fields)
 
 
 def test_every_setting_says_what_it_costs() -> None:

@@ -266,13 +266,15 @@ def _read_terminal(terminal: int, seen: bytearray) -> None:
 def test_ctrl_c_ends_quietly(server: RunningServer, fake: FakeInkling, tmp_path: Path) -> None:
     write(tmp_path, a=b"cat")
     fake.hung.add(b"cat")
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "inkling_client.cli", "tag", str(tmp_path / "a.jpg"), "--json"],
         env={**os.environ, "INKLING_SERVER": server.target},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    fake.wait_for("streamed", 1)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+        # Tests that run in the background inherit an ignored SIGINT; a terminal's programs do not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        fake.wait_for("streamed", 1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (130, b"", b"")
