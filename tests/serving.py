@@ -5,7 +5,8 @@ Nothing here sleeps: `until` polls a condition under a deadline.
 
 import asyncio
 import io
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -64,14 +65,17 @@ def picture(colour: str = "red", *, form: str = "PNG", side: int = 48) -> bytes:
     return file.getvalue()
 
 
-async def until(condition: Callable[[], object], *, timeout_s: float = 10.0) -> None:
-    """Returns as soon as the condition holds; fails the test after `timeout_s`."""
-    loop = asyncio.get_running_loop()
+async def until(
+    condition: Callable[[], object | Awaitable[object]], timeout_s: float = 15.0
+) -> float:
+    """Polls until the condition holds; returns the seconds it took, or raises TimeoutError."""
+    started_s = time.monotonic()
     async with asyncio.timeout(timeout_s):
-        while not condition():
-            tick = loop.create_future()
-            loop.call_later(0.0005, tick.set_result, None)
-            await tick
+        while True:
+            result = condition()
+            if await result if isinstance(result, Awaitable) else result:
+                return time.monotonic() - started_s
+            await asyncio.sleep(0.001)
 
 
 async def turns(count: int = 5) -> None:

@@ -5,8 +5,6 @@ or `encoder`, are marked `triton` and `asyncio(loop_scope="session")`. Tests tha
 things start their own with `start_triton`.
 """
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -172,15 +170,3 @@ def is_alive(process: psutil.Process) -> bool:
 def regions_of(pid: int, port: str = "") -> list[str]:
     """Names of the shared memory regions of one gateway process (and one of its Tritons)."""
     return [path.name for path in Path("/dev/shm").glob(f"inkling_*_{pid}_{port}*")]
-
-
-async def until(condition: Callable[[], object], *, timeout_s: float = 15.0) -> float:
-    """Polls until the condition holds; returns the seconds that it took."""
-    started_s = time.monotonic()
-    tick = asyncio.Event()
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            asyncio.get_running_loop().call_later(0.01, tick.set)
-            await tick.wait()
-            tick.clear()
-    return time.monotonic() - started_s

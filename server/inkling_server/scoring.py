@@ -9,7 +9,6 @@ This module does not know where embeddings come from, nor how candidates are fou
 Shapes: N interests.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,16 +42,3 @@ def sigmoid(logits: ArrayLike) -> Float32:
     # exp() of a number <= 0 only: no overflow warning, and no loss of precision near 0.
     small = np.exp(-np.abs(values))
     return np.where(values >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32)
-
-
-def threshold_logit(min_score: float) -> float:
-    """The logit whose score is `min_score`; -inf for 0 and +inf for 1.
-
-    Good for a coarse filter only: rounding to float32 can move a score across its threshold, so the
-    strict comparison is made on scores.
-    """
-    if min_score <= 0:
-        return -math.inf
-    if min_score >= 1:
-        return math.inf
-    return math.log(min_score) - math.log1p(-min_score)

@@ -4,9 +4,8 @@ Nothing here is a shortcut through the product: the gateway gets its encoder thr
 as in production (`OpenEncoder`), and its settings and data folder are ordinary ones.
 """
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,13 +102,3 @@ def jpeg(colour: str = "red", *, width: int = 64, height: int = 48) -> bytes:
     pixels_HWC[:] = NAMED_COLOURS[colour]
     data: bytes = simplejpeg.encode_jpeg(pixels_HWC, quality=95, colorspace="RGB")
     return data
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]], timeout_s: float = 10.0) -> None:
-    """Returns as soon as the condition holds; raises TimeoutError where it never does."""
-    async with asyncio.timeout(timeout_s):
-        while True:
-            result = condition()
-            if await result if isinstance(result, Awaitable) else result:
-                return
-            await asyncio.sleep(0.005)

@@ -11,7 +11,7 @@ from inkling_server import images
 from inkling_server.canary import Canary, Health, canary_picture
 from inkling_server.errors import DeadlineExceeded, EncoderDown
 from inkling_server.model_manifest import PixelSpec
-from tests.server.gateway_kit import until
+from tests.serving import until
 
 
 class Scene:

@@ -29,9 +29,9 @@ from tests.server.gateway_kit import (
     colour_graph,
     gateway_settings,
     gateway_with,
-    until,
 )
 from tests.server.rpc.rpc_kit import metric, refusal, request
+from tests.serving import until
 
 
 @pytest.fixture

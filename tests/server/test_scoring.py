@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkling_server.scoring import prior_logits, sigmoid, threshold_logit
+from inkling_server.scoring import prior_logits, sigmoid
 from tests.serving import CALIBRATION
 
 logits = st.floats(-1e6, 1e6)
@@ -37,15 +37,6 @@ def test_extreme_logits_neither_overflow_nor_warn() -> None:
     with np.errstate(all="raise", under="ignore"):
         scores = sigmoid([-1e308, -745.0, 0.0, 745.0, 1e308, -math.inf, math.inf])
     assert scores.tolist() == [0, 0, 0.5, 1, 1, 0, 1]
-
-
-@given(st.floats(1e-6, 1 - 1e-6))
-def test_threshold_logit_inverts_the_score(min_score: float) -> None:
-    assert float(sigmoid(threshold_logit(min_score))) == pytest.approx(min_score, rel=1e-5)
-
-
-def test_thresholds_0_and_1_are_infinitely_far() -> None:
-    assert (threshold_logit(0.0), threshold_logit(1.0)) == (-math.inf, math.inf)
 
 
 @given(counts)

@@ -12,9 +12,9 @@ from inkling_server.errors import EncoderDown
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.gateway import Gateway
 from inkling_server.rpc.boundary import or_status
-from tests.server.gateway_kit import until
 from tests.server.rpc.conftest import StartGateway
 from tests.server.rpc.rpc_kit import item, metric, refusal, request
+from tests.serving import until
 
 Stub: TypeAlias = "tagging_pb2_grpc.TaggingServiceAsyncStub"
 

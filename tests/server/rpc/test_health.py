@@ -12,8 +12,8 @@ from inkling_server.errors import EncoderDown
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.gateway import Gateway
 from inkling_server.rpc.health import INFO, OVERALL, TAGGING, HealthBoard
-from tests.server.gateway_kit import until
 from tests.server.rpc.conftest import StartGateway
+from tests.serving import until
 
 Response = health_pb2.HealthCheckResponse
 

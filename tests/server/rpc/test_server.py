@@ -16,9 +16,10 @@ from inkling_server.errors import EncoderDown
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.gateway import Gateway
 from inkling_server.rpc.server import PortTaken
-from tests.server.gateway_kit import gateway_settings, gateway_with, until
+from tests.server.gateway_kit import gateway_settings, gateway_with
 from tests.server.rpc.conftest import StartGateway
 from tests.server.rpc.rpc_kit import refusal, request
+from tests.serving import until
 
 
 async def test_reflection_lists_every_service(channel: grpc.aio.Channel) -> None:

@@ -10,7 +10,7 @@ import pytest
 from inkling_server.errors import ShuttingDown
 from inkling_server.rpc.draining import Drain
 from inkling_server.rpc.streaming import OutOfOrderStream
-from tests.server.gateway_kit import until
+from tests.serving import until
 
 
 class Wire:

@@ -12,9 +12,10 @@ from inkling.v1 import tagging_pb2, tagging_pb2_grpc
 from inkling_server.errors import EncoderDown
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.gateway import Gateway
-from tests.server.gateway_kit import jpeg, until
+from tests.server.gateway_kit import jpeg
 from tests.server.rpc.conftest import StartGateway
 from tests.server.rpc.rpc_kit import decode, decode_error, item, metric, request
+from tests.serving import until
 
 Stub: TypeAlias = "tagging_pb2_grpc.TaggingServiceAsyncStub"
 Item: TypeAlias = tagging_pb2.TagStreamRequest

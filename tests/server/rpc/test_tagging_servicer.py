@@ -14,9 +14,10 @@ from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.gateway import Gateway
 from inkling_server.rpc.converters import to_response
 from inkling_server.tagging import ScoredTag, TagResult
-from tests.server.gateway_kit import jpeg, until
+from tests.server.gateway_kit import jpeg
 from tests.server.rpc.conftest import StartGateway
 from tests.server.rpc.rpc_kit import metric, refusal, request
+from tests.serving import until
 
 Stub: TypeAlias = "tagging_pb2_grpc.TaggingServiceAsyncStub"
 

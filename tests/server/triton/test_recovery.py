@@ -25,6 +25,7 @@ from inkling_server.triton import TritonServer
 from inkling_server.triton.client import InputTensor, TritonClient
 from inkling_server.triton.encoder import TritonEncoder
 from inkling_server.triton.leftovers import remove_stale_leftovers
+from tests.serving import until
 from tests.triton_fixtures import (
     StartTriton,
     is_alive,
@@ -32,7 +33,6 @@ from tests.triton_fixtures import (
     server_process,
     stub_process,
     triton_processes,
-    until,
 )
 
 pytestmark = pytest.mark.triton

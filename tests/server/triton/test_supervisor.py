@@ -12,13 +12,13 @@ from inkling_server.errors import EncoderDown
 from inkling_server.triton import TritonServer
 from inkling_server.triton.client import InputTensor, TritonCallFailed, TritonClient
 from inkling_server.triton.process import TritonStartFailed
+from tests.serving import until
 from tests.triton_fixtures import (
     StartTriton,
     is_alive,
     regions_of,
     stub_process,
     triton_processes,
-    until,
 )
 
 pytestmark = pytest.mark.triton
