@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from PIL import Image
 
 from inkling_server.fake_encoder import DEFAULT_MANIFEST, NAMED_COLOURS, FakeEncoder
-from inkling_server.interests.snapshot import GraphSnapshot, Interest
+from inkling_server.interests.graph import GraphSnapshot, Interest
 from inkling_server.model_manifest import Calibration, ModelManifest, OperatingPoint, PixelSpec
 from inkling_server.serving_state import ServingState, build_state
 from inkling_server.tag_index import SearchThread

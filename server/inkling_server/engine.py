@@ -20,12 +20,8 @@ from inkling_server.data_dir import DataDir
 from inkling_server.embedding_cache import EmbeddingCache
 from inkling_server.encoders import Encoder, EncoderDescription
 from inkling_server.images import ImageLimits
-from inkling_server.interests.snapshot import (
-    GraphSnapshot,
-    SnapshotDamaged,
-    load_snapshot,
-    newest_snapshot,
-)
+from inkling_server.interests.graph import GraphSnapshot
+from inkling_server.interests.snapshot import SnapshotDamaged, load_snapshot, newest_snapshot
 from inkling_server.model_manifest import load_calibration
 from inkling_server.observers import TagObserver
 from inkling_server.serving_state import StateHolder, build_state

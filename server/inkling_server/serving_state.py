@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from inkling_server.embedding_cache import CacheKey, EmbeddingCache
 from inkling_server.encoders import Embeddings, Encoder
 from inkling_server.errors import EncoderDown, ShuttingDown
-from inkling_server.interests.snapshot import GraphSnapshot
+from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.model_manifest import Calibration, ModelManifest
 from inkling_server.scoring import prior_logits
 from inkling_server.tag_index import SearchThread, TagIndex

@@ -19,13 +19,8 @@ from inkling_server.encoders import Encoder
 from inkling_server.engine import BackendEvents, OpenEncoder
 from inkling_server.fake_encoder import DEFAULT_MANIFEST, NAMED_COLOURS, FakeEncoder
 from inkling_server.gateway import Gateway, running_gateway
-from inkling_server.interests.snapshot import (
-    GraphSnapshot,
-    Interest,
-    interest_id,
-    make_snapshot,
-    save_snapshot,
-)
+from inkling_server.interests.graph import GraphSnapshot, Interest, interest_id, make_snapshot
+from inkling_server.interests.snapshot import save_snapshot
 from inkling_server.settings import Settings
 
 

@@ -11,7 +11,7 @@ from inkling_server.embedding_cache import CacheKey, EmbeddingCache
 from inkling_server.encoders import Embeddings
 from inkling_server.errors import EncoderDown, ShuttingDown
 from inkling_server.fake_encoder import FakeEncoder
-from inkling_server.interests.snapshot import GraphSnapshot
+from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.serving_state import ServingState, StateHolder, build_state
 from inkling_server.tag_index import SearchThread, Selection
 from tests.serving import CALIBRATION, COLOURS, make_graph, make_manifest, make_state, turns

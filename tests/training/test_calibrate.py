@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inkling_server.interests.snapshot import Interest
+from inkling_server.interests.graph import Interest
 from inkling_server.model_manifest import Calibration
 from inkling_training import calibrate
 from inkling_training.data import Record

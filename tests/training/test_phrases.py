@@ -2,7 +2,7 @@
 
 import pytest
 
-from inkling_server.interests.snapshot import Interest
+from inkling_server.interests.graph import Interest
 from inkling_training.phrases import PhraseTable, fold
 
 TABLE = PhraseTable(

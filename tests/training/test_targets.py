@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from inkling_server.interests.snapshot import Interest
+from inkling_server.interests.graph import Interest
 from inkling_training.data import Record
 from inkling_training.gold import EVERYDAY, build_gold
 from inkling_training.targets import build_targets

@@ -14,7 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from inkling_server.interests.snapshot import Interest, make_snapshot, save_snapshot
+from inkling_server.interests.graph import Interest, make_snapshot
+from inkling_server.interests.snapshot import save_snapshot
 from inkling_server.model_manifest import load_calibration, load_manifest
 from inkling_training import calibrate, evaluate, export, features, train
 from tests.training import tiny_towers

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from inkling_server.interests.snapshot import Interest, load_snapshot, newest_snapshot
+from inkling_server.interests.graph import Interest
+from inkling_server.interests.snapshot import load_snapshot, newest_snapshot
 from inkling_training import vocabulary
 from inkling_training import vocabulary_names as names
 from inkling_training.vocabulary_corpus import Document, read_documents

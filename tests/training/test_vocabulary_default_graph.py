@@ -4,12 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from inkling_server.interests.snapshot import (
-    GraphSnapshot,
-    interest_id,
-    load_snapshot,
-    newest_snapshot,
-)
+from inkling_server.interests.graph import GraphSnapshot, interest_id
+from inkling_server.interests.snapshot import load_snapshot, newest_snapshot
 from inkling_training import ontology
 from inkling_training import vocabulary_names as names
 

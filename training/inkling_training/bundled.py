@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from inkling_server.interests.snapshot import Interest
+from inkling_server.interests.graph import Interest
 from inkling_server.model_manifest import Calibration
 from inkling_training.exported import ExportedModel, scores
 from inkling_training.phrases import fold

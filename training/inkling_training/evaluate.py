@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inkling_server.interests.snapshot import Interest, load_snapshot, newest_snapshot
+from inkling_server.interests.graph import Interest
+from inkling_server.interests.snapshot import load_snapshot, newest_snapshot
 from inkling_server.model_manifest import Calibration, load_calibration
 from inkling_training import bundled
 from inkling_training.data import Record, load_records, sample_data_dir

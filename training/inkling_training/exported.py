@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from inkling_server.images import ImageLimits, decode
-from inkling_server.interests.snapshot import Interest
+from inkling_server.interests.graph import Interest
 from inkling_server.model_manifest import Calibration, ModelManifest, load_manifest
 from inkling_server.scoring import prior_logits
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inkling_server.interests.snapshot import Interest
+from inkling_server.interests.graph import Interest
 from inkling_training import ontology
 from inkling_training.data import Record
 from inkling_training.phrases import PhraseTable

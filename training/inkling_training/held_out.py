@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inkling_server.interests.snapshot import GraphSnapshot, Interest
+from inkling_server.interests.graph import GraphSnapshot, Interest
 from inkling_training.data import Record, load_records
 from inkling_training.exported import Embeddings, ExportedModel
 from inkling_training.gold import EVERYDAY, Gold, build_gold

@@ -5,7 +5,7 @@ else.
 import re
 from collections.abc import Sequence
 
-from inkling_server.interests.snapshot import Interest
+from inkling_server.interests.graph import Interest
 
 _LONGEST_PHRASE = 4  # words
 

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inkling_server.interests.snapshot import Interest
+from inkling_server.interests.graph import Interest
 from inkling_training import ontology
 from inkling_training.data import Record
 from inkling_training.gold import NEAR, strengths

@@ -20,7 +20,8 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 
-from inkling_server.interests.snapshot import Interest, interest_id, make_snapshot, save_snapshot
+from inkling_server.interests.graph import Interest, interest_id, make_snapshot
+from inkling_server.interests.snapshot import save_snapshot
 from inkling_training import ontology
 from inkling_training import vocabulary_names as names
 from inkling_training.data import sample_data_dir

@@ -1,37 +1,72 @@
 """Immutable, versioned, checksummed snapshots of the interest graph on disk.
 
-    <root>/<version>/manifest.json       version, counts, SHA-256 of the table and of the manifest
-    itself
-                     interests.parquet   one row per interest
+    <root>/<version>/manifest.json        version, counts, SHA-256 of each file and of the manifest
+                                          itself
+                     interests.parquet    one row per interest
+                     edges.parquet        one row per edge
+                     groups.parquet       topics and communities
+                     ...                  what whoever built it adds: embeddings, the corpus's state
 
-A snapshot is written into a hidden sibling folder and published by one atomic rename: a reader sees
-a whole snapshot or none. Nothing here knows embeddings, the index, or where interests come from.
+A snapshot is written into a hidden sibling folder, a draft, and gets its name by one atomic rename:
+a reader sees a whole snapshot or none. `store` says which version is the current one. Nothing here
+knows embeddings, the index, or where interests come from.
 """
 
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
-import unicodedata
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-FORMAT = 1
-_TABLE = "interests.parquet"
+from inkling_server.interests.graph import Community, Edges, GraphSnapshot, Interest, Topic
+
+FORMAT = 2
+DRAFT_PREFIX = ".draft-"
+_INTERESTS = "interests.parquet"
+_EDGES = "edges.parquet"
+_GROUPS = "groups.parquet"
 _MANIFEST = "manifest.json"
-_SCHEMA = pa.schema(
+_TIME = pa.timestamp("us", "UTC")
+_INTEREST_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
         pa.field("phrase", pa.string(), nullable=False),
         pa.field("aliases", pa.list_(pa.string()), nullable=False),
         pa.field("count", pa.int64(), nullable=False),
+        pa.field("pinned", pa.bool_(), nullable=False),
+        pa.field("trend_z", pa.float64(), nullable=False),
+        pa.field("is_trending", pa.bool_(), nullable=False),
+        pa.field("rank", pa.float64(), nullable=False),
+        pa.field("topic", pa.int32()),
+        pa.field("community", pa.int32()),
+        pa.field("first_seen", _TIME),
+        pa.field("last_seen", _TIME),
+        pa.field("extractors", pa.list_(pa.string()), nullable=False),
+    ]
+)
+_EDGE_SCHEMA = pa.schema(
+    [
+        pa.field("first", pa.int32(), nullable=False),
+        pa.field("second", pa.int32(), nullable=False),
+        pa.field("semantic", pa.float32(), nullable=False),
+        pa.field("engagement", pa.float32(), nullable=False),
+        pa.field("weight", pa.float32(), nullable=False),
+    ]
+)
+_GROUP_SCHEMA = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),  # topic, community
+        pa.field("number", pa.int32(), nullable=False),
+        pa.field("words", pa.list_(pa.string()), nullable=False),  # of a community: its name
+        pa.field("interest_count", pa.int32(), nullable=False),  # of a topic: 0
     ]
 )
 
@@ -40,135 +75,93 @@ class SnapshotDamaged(Exception):
     """A snapshot's files do not match its manifest, or the manifest is missing or unreadable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interest:
-    """One node of the graph.
-
-    Attributes:
-        id: stable across refreshes: lower-case words joined by '-'.
-        phrase: what a person reads.
-        aliases: other spellings and inflections merged into this interest.
-        count: documents of the graph's corpus that name it, or something that it follows from by
-            meaning (a puppy is a dog), >= 0.
-    """
-
-    id: str
-    phrase: str
-    aliases: tuple[str, ...] = ()
-    count: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class GraphSnapshot:
-    """One version of the graph. Interests are sorted by id; ids are unique.
-
-    Attributes:
-        version: names this snapshot in every answer; also its folder's name.
-        created_time: when it was built (UTC).
-        interests: the nodes.
-    """
-
-    version: str
-    created_time: datetime
-    interests: tuple[Interest, ...]
-
-    def __post_init__(self) -> None:
-        ids = [interest.id for interest in self.interests]
-        if ids != sorted(set(ids)):
-            raise ValueError("interests must be sorted by id, and ids must be unique")
-        if self.created_time.tzinfo is None:
-            raise ValueError("created_time must say its time zone")
-        if not re.fullmatch(r"\w[\w.-]*", self.version):
-            raise ValueError(f"a version names a folder, so it cannot be {self.version!r}")
-
-
-def interest_id(phrase: str) -> str:
-    """The id of a phrase that is new to the graph: its words, lower case, joined by '-'.
-
-    Raises:
-        ValueError: the phrase holds no word.
-    """
-    # Twice: lower-casing may leave letters that only another normalisation joins with their
-    # accents.
-    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", phrase).casefold())
-    words = re.findall(r"\w+", plain)
-    if not words:
-        raise ValueError(f"no word in {phrase!r}")
-    return "-".join(words)
-
-
-def make_snapshot(interests: list[Interest], created_time: datetime) -> GraphSnapshot:
-    """Sorts the interests; date (UTC) and content name the version: "2026-11-22-1a2b3c4d"."""
-    ordered = tuple(sorted(interests, key=lambda interest: interest.id))
-    content = json.dumps([[i.id, i.phrase, i.aliases, i.count] for i in ordered])
-    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
-    day = created_time.astimezone(UTC).date()
-    return GraphSnapshot(f"{day:%Y-%m-%d}-{digest}", created_time, ordered)
-
-
 def save_snapshot(snapshot: GraphSnapshot, root: Path) -> Path:
-    """Writes and publishes a snapshot below `root`; returns its folder.
+    """Writes a snapshot below `root`, whole or not at all; returns its folder.
 
-    A version that is there already stays as it is, also when another process publishes it
-    meanwhile.
+    A version that is there already stays as it is, also when another process writes it meanwhile.
     """
     target = root / snapshot.version
     if target.exists():
         return target
+    return name_draft(write_draft(snapshot, root), root)
+
+
+def write_draft(
+    snapshot: GraphSnapshot, root: Path, add_files: Callable[[Path], None] | None = None
+) -> Path:
+    """Writes a snapshot into a hidden folder of its own below `root`; returns that folder.
+
+    Args:
+        snapshot: what to write.
+        root: folder of snapshots; made where needed.
+        add_files: writes more files into the folder that it is given; they are checksummed too.
+    """
     root.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=root))
+    draft = Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=root))
     try:
-        rows = [
-            {"id": i.id, "phrase": i.phrase, "aliases": list(i.aliases), "count": i.count}
-            for i in snapshot.interests
-        ]
-        pq.write_table(
-            pa.Table.from_pylist(rows, schema=_SCHEMA), draft / _TABLE, compression="zstd"
-        )
+        _write_tables(snapshot, draft)
+        if add_files is not None:
+            add_files(draft)
+        files = sorted(path for path in draft.rglob("*") if path.is_file())
         manifest: dict[str, Any] = {
             "format": FORMAT,
             "version": snapshot.version,
             "created_time": snapshot.created_time.astimezone(UTC).isoformat(),
             "interest_count": len(snapshot.interests),
-            "sha256": {_TABLE: _sha256(draft / _TABLE)},
+            "edge_count": len(snapshot.edges),
+            "document_count": snapshot.document_count,
+            "sha256": {path.relative_to(draft).as_posix(): _sha256(path) for path in files},
         }
         manifest["sha256"][_MANIFEST] = _manifest_sha256(manifest)
         (draft / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         draft.chmod(0o755)
-        for path in (draft / _TABLE, draft / _MANIFEST, draft):
-            _fsync(path)
-        try:
-            draft.rename(target)
-        except OSError:
-            if not target.exists():
-                raise
-            shutil.rmtree(draft)  # another process published the same version first
-        _fsync(root)
+        for path in (*files, draft / _MANIFEST, draft):
+            fsync(path)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
+    return draft
+
+
+def name_draft(draft: Path, root: Path) -> Path:
+    """Gives a draft its version's name, by one rename; returns the folder.
+
+    Raises:
+        SnapshotDamaged: the draft has no sound manifest.
+        OSError: it cannot be renamed.
+    """
+    target = root / str(read_manifest(draft, is_draft=True)["version"])
+    try:
+        draft.rename(target)
+    except BaseException as error:
+        # Another process may have named the same version first: its folder holds the same.
+        shutil.rmtree(draft, ignore_errors=True)
+        if not (isinstance(error, OSError) and target.exists()):
+            raise
+    fsync(root)
     return target
 
 
 def load_snapshot(folder: Path) -> GraphSnapshot:
-    """Reads and verifies one snapshot.
+    """Reads and verifies one snapshot, or a draft of one.
+
+    Files that are not the graph's own are verified by whoever reads them: see `verify_files`.
 
     Raises:
         SnapshotDamaged: a file is missing, changed, or of another format.
     """
     try:
-        manifest = _read_manifest(folder)
-        if _sha256(folder / _TABLE) != manifest["sha256"][_TABLE]:
-            raise SnapshotDamaged(f"{folder.name}: {_TABLE} does not match its checksum")
-        columns = pq.read_table(folder / _TABLE, schema=_SCHEMA).to_pydict()
-        interests = tuple(
-            Interest(id_, phrase, tuple(aliases), count)
-            for id_, phrase, aliases, count in zip(
-                columns["id"], columns["phrase"], columns["aliases"], columns["count"], strict=True
-            )
-        )
+        manifest = read_manifest(folder, is_draft=folder.name.startswith(DRAFT_PREFIX))
+        verify_files(folder, manifest, (_INTERESTS, _EDGES, _GROUPS))
+        topics, communities = _read_groups(folder / _GROUPS)
         return GraphSnapshot(
-            manifest["version"], datetime.fromisoformat(manifest["created_time"]), interests
+            manifest["version"],
+            datetime.fromisoformat(manifest["created_time"]),
+            _read_interests(folder / _INTERESTS),
+            _read_edges(folder / _EDGES),
+            topics,
+            communities,
+            manifest["document_count"],
         )
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise SnapshotDamaged(f"{folder.name}: {error}") from error
@@ -180,28 +173,122 @@ def newest_snapshot(root: Path) -> Path:
     Raises:
         SnapshotDamaged: there is none, or the manifest of one cannot be read.
     """
-    folders = [path.parent for path in root.glob(f"*/{_MANIFEST}") if path.parent.name[0] != "."]
+    folders = snapshot_folders(root)
     if not folders:
         raise SnapshotDamaged(f"no graph snapshot in {root.name}")
-    return max(folders, key=lambda folder: (_created_time(folder), folder.name))
+    return max(folders, key=lambda folder: (created_time(folder), folder.name))
 
 
-def _created_time(folder: Path) -> datetime:
+def snapshot_folders(root: Path) -> list[Path]:
+    """Every snapshot below `root` that has its name, in no order."""
+    return [path.parent for path in root.glob(f"*/{_MANIFEST}") if path.parent.name[0] != "."]
+
+
+def created_time(folder: Path) -> datetime:
+    """When a snapshot was built, by its manifest. Raises SnapshotDamaged."""
     try:
-        return datetime.fromisoformat(_read_manifest(folder)["created_time"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        return datetime.fromisoformat(read_manifest(folder)["created_time"])
+    except (KeyError, TypeError, ValueError) as error:
         raise SnapshotDamaged(f"{folder.name}: {error}") from error
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-    if manifest["format"] != FORMAT:
-        raise SnapshotDamaged(f"{folder.name}: format {manifest['format']}, not {FORMAT}")
-    if manifest["version"] != folder.name:
-        raise SnapshotDamaged(f"{folder.name}: holds version {manifest['version']}")
-    if manifest["sha256"].pop(_MANIFEST) != _manifest_sha256(manifest):
-        raise SnapshotDamaged(f"{folder.name}: {_MANIFEST} does not match its checksum")
+def read_manifest(folder: Path, *, is_draft: bool = False) -> dict[str, Any]:
+    """A snapshot's manifest, verified against its own checksum.
+
+    Args:
+        folder: the snapshot's.
+        is_draft: it does not have its version's name yet.
+
+    Raises:
+        SnapshotDamaged: it is missing, changed, of another format or of another version.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise SnapshotDamaged(f"{folder.name}: format {manifest['format']}, not {FORMAT}")
+        if not is_draft and manifest["version"] != folder.name:
+            raise SnapshotDamaged(f"{folder.name}: holds version {manifest['version']}")
+        if manifest["sha256"].pop(_MANIFEST) != _manifest_sha256(manifest):
+            raise SnapshotDamaged(f"{folder.name}: {_MANIFEST} does not match its checksum")
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SnapshotDamaged(f"{folder.name}: {error}") from error
     return manifest
+
+
+def verify_files(folder: Path, manifest: dict[str, Any], names: Iterable[str]) -> None:
+    """Raises SnapshotDamaged unless these files match the manifest's checksums."""
+    for name in names:
+        if _sha256(folder / name) != manifest["sha256"][name]:
+            raise SnapshotDamaged(f"{folder.name}: {name} does not match its checksum")
+
+
+def fsync(path: Path) -> None:
+    """Makes sure that a rename never publishes names whose bytes are still in flight."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_tables(snapshot: GraphSnapshot, folder: Path) -> None:
+    names = _INTEREST_SCHEMA.names
+    rows = [{name: getattr(i, name) for name in names} for i in snapshot.interests]
+    edges = snapshot.edges
+    edge_columns = [
+        edges.ends_E2[:, 0],
+        edges.ends_E2[:, 1],
+        edges.semantic_E,
+        edges.engagement_E,
+        edges.weight_E,
+    ]
+    groups = [
+        {"kind": "topic", "number": t.number, "words": t.words, "interest_count": 0}
+        for t in snapshot.topics
+    ]
+    groups += [
+        {
+            "kind": "community",
+            "number": c.number,
+            "words": (c.name,),
+            "interest_count": c.interest_count,
+        }
+        for c in snapshot.communities
+    ]
+    tables = {
+        _INTERESTS: pa.Table.from_pylist(rows, schema=_INTEREST_SCHEMA),
+        _EDGES: pa.table([pa.array(column) for column in edge_columns], schema=_EDGE_SCHEMA),
+        _GROUPS: pa.Table.from_pylist(groups, schema=_GROUP_SCHEMA),
+    }
+    for name, table in tables.items():
+        pq.write_table(table, folder / name, compression="zstd")
+
+
+def _read_interests(path: Path) -> tuple[Interest, ...]:
+    columns = pq.read_table(path, schema=_INTEREST_SCHEMA).to_pydict()
+    for name in ("aliases", "extractors"):
+        columns[name] = [tuple(words) for words in columns[name]]
+    rows = zip(*(columns[name] for name in _INTEREST_SCHEMA.names), strict=True)
+    return tuple(Interest(*row) for row in rows)
+
+
+def _read_edges(path: Path) -> Edges:
+    table = pq.read_table(path, schema=_EDGE_SCHEMA)
+    columns = {name: table[name].to_numpy() for name in _EDGE_SCHEMA.names}
+    ends_E2 = np.stack([columns["first"], columns["second"]], axis=1)
+    copies = [columns[name].copy() for name in ("semantic", "engagement", "weight")]
+    return Edges(ends_E2, *copies)
+
+
+def _read_groups(path: Path) -> tuple[tuple[Topic, ...], tuple[Community, ...]]:
+    rows = pq.read_table(path, schema=_GROUP_SCHEMA).to_pylist()
+    topics = tuple(Topic(r["number"], tuple(r["words"])) for r in rows if r["kind"] == "topic")
+    communities = tuple(
+        Community(r["number"], r["words"][0], r["interest_count"])
+        for r in rows
+        if r["kind"] == "community"
+    )
+    return topics, communities
 
 
 def _manifest_sha256(manifest: dict[str, Any]) -> str:
@@ -212,12 +299,3 @@ def _manifest_sha256(manifest: dict[str, Any]) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fsync(path: Path) -> None:
-    """Makes sure that the rename never publishes names whose bytes are still in flight."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

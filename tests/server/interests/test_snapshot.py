@@ -11,13 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inkling_server.interests import snapshot as module
+from inkling_server.interests.graph import GraphSnapshot, Interest, interest_id, make_snapshot
 from inkling_server.interests.snapshot import (
-    GraphSnapshot,
-    Interest,
     SnapshotDamaged,
-    interest_id,
     load_snapshot,
-    make_snapshot,
     newest_snapshot,
     save_snapshot,
 )
@@ -107,7 +104,7 @@ def test_crash_before_publication_leaves_nothing_visible(
     if fails == "rename":
         monkeypatch.setattr(Path, "rename", crash)
     else:
-        monkeypatch.setattr(module, "_fsync", crash)
+        monkeypatch.setattr(module, "fsync", crash)
     with pytest.raises(KeyboardInterrupt):
         save_snapshot(make_snapshot(INTERESTS, CREATED), tmp_path)
     assert list(tmp_path.iterdir()) == []
