@@ -32,7 +32,7 @@ install-training: $(VENV)/.installed-training ## add the training extra (torch)
 
 $(VENV)/.installed-training: $(VENV)/.installed
 	$(BIN)/pip install --quiet '$(TORCH)' -c $(CONSTRAINTS)
-	$(BIN)/pip install --quiet -e '.[server,heic,dev,training,discovery]' -c $(CONSTRAINTS)
+	$(BIN)/pip install --quiet -e '.[server,heic,dev,training,discovery,embedders,sentence]' -c $(CONSTRAINTS)
 	touch $@
 
 .PHONY: demo

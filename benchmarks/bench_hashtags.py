@@ -1,10 +1,10 @@
 """How often is a hashtag split exactly as people split it, and how fast?
 
-    python -m benchmarks.bench_hashtags            table, and JSON as the last line
-    python -m benchmarks.bench_hashtags --out benchmarks/results
+    python -m benchmarks.bench_hashtags                            a table, JSON as the last line
+    python -m benchmarks.bench_hashtags --out benchmarks/results   and both as files
 
-Ours beside wordsegment and wordninja (only for this benchmark; left out where they are not
-installed), on the same hashtags in the same run. Three questions:
+Ours beside wordsegment and wordninja (`pip install wordsegment wordninja`; left out where they are
+not installed), on the same hashtags in the same run. Three questions:
 
 1. Gold splits (`eval/hashtags_gold.tsv`), letter case aside: right if it equals any of a hashtag's
    gold splits. Our weights were chosen on the dev sets and never on test-boun.
@@ -20,22 +20,19 @@ import argparse
 import csv
 import gzip
 import json
-import os
-import platform
 import random
 import re
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
+from benchmarks.report import hardware, versions, write_report
 from inkling_server.interests.text.hashtags import split_hashtag
+from inkling_training.data import sample_data_dir
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 CAMEL = re.compile(r"(?:[A-Z][a-z]{2,}){2,4}")
 NOISY_COUNT = 1_500
 # The weights were chosen with the first hashtags of this shuffle in sight.
@@ -46,14 +43,6 @@ _SET_MARK = "/"
 
 Splitter = Callable[[str], Sequence[str]]
 Gold = dict[str, set[str]]
-
-
-def sample_data() -> Path:
-    """The folder of sample data; ends the program where there is none."""
-    folder = Path(os.environ.get("INKLING_SAMPLE_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not (folder / "eval" / "hashtags_gold.tsv").is_file():
-        sys.exit("No sample data: set INKLING_SAMPLE_DATA to a folder with eval/hashtags_gold.tsv.")
-    return folder
 
 
 def read_gold(path: Path) -> dict[str, Gold]:
@@ -119,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, help="folder for the JSON and a table")
     out: Path | None = parser.parse_args().out
-    folder = sample_data()
+    folder = sample_data_dir()
     gold = read_gold(folder / "eval" / "hashtags_gold.tsv")
     camel = read_camel_case(folder / "corpora" / "hashtags.jsonl.gz")
     splits = {hashtag: {" ".join(re.findall("[A-Z][a-z]+", hashtag)).lower()} for hashtag in camel}

@@ -30,7 +30,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 
-from benchmarks.bench_keyphrases import hardware, write_report
+from benchmarks.report import hardware, versions, write_report
 from inkling_server.interests.phrases.candidates import CandidateReader
 from inkling_server.interests.phrases.pos import installed_tagger
 from inkling_server.interests.text.document import Document

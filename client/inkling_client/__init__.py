@@ -1,7 +1,7 @@
 """Client of Inkling's gRPC services, for Python and for the command line.
 
 `InklingClient` blocks, `AsyncInklingClient` is for asyncio; both give plain frozen values
-(`TagResult`, `ServerInfo`) and one tree of errors (`errors.py`).
+(`TagResult`, `GraphInfo`) and one tree of errors (`errors.py`).
 
 Nothing here knows the server's code: `inkling.v1`, the generated messages, is all that they share.
 """
@@ -10,6 +10,7 @@ from inkling_client.aio import AsyncInklingClient
 from inkling_client.client import InklingClient
 from inkling_client.errors import (
     ArgumentOutOfRange,
+    BadPageToken,
     DeadlineExceeded,
     EncoderDown,
     FileUnreadable,
@@ -20,9 +21,27 @@ from inkling_client.errors import (
     InvalidRequest,
     Overloaded,
     PermissionDenied,
+    RefreshCancelled,
+    RefreshFailed,
+    RefreshRunning,
     Unauthenticated,
     Unavailable,
+    UnknownInterest,
+    UnknownOperation,
 )
+from inkling_client.graph_aio import AsyncGraphClient, AsyncRefreshHandle
+from inkling_client.graph_client import GraphClient, RefreshHandle
+from inkling_client.graph_results import (
+    Community,
+    GraphDiff,
+    GraphInfo,
+    GraphVersion,
+    Interest,
+    Neighbor,
+    RenamedInterest,
+    Topic,
+)
+from inkling_client.refresh_results import RefreshProgress, RefreshResult
 from inkling_client.requests import Image
 from inkling_client.results import (
     Defaults,
@@ -37,27 +56,47 @@ from inkling_client.retry import RetryPolicy
 
 __all__ = [
     "ArgumentOutOfRange",
+    "AsyncGraphClient",
     "AsyncInklingClient",
+    "AsyncRefreshHandle",
+    "BadPageToken",
+    "Community",
     "DeadlineExceeded",
     "Defaults",
     "EncoderDown",
     "EncoderInfo",
     "Explanation",
     "FileUnreadable",
+    "GraphClient",
+    "GraphDiff",
+    "GraphInfo",
+    "GraphVersion",
     "GraphVersionNotServed",
     "Image",
     "ImageInvalid",
     "ImageTooLarge",
     "InklingClient",
     "InklingClientError",
+    "Interest",
     "InvalidRequest",
     "Limits",
+    "Neighbor",
     "Overloaded",
     "PermissionDenied",
+    "RefreshCancelled",
+    "RefreshFailed",
+    "RefreshHandle",
+    "RefreshProgress",
+    "RefreshResult",
+    "RefreshRunning",
+    "RenamedInterest",
     "RetryPolicy",
     "ServerInfo",
     "Tag",
     "TagResult",
+    "Topic",
     "Unauthenticated",
     "Unavailable",
+    "UnknownInterest",
+    "UnknownOperation",
 ]

@@ -31,6 +31,7 @@ from inkling_client.channel import (
     full_target,
 )
 from inkling_client.errors import InklingClientError, from_rpc_error
+from inkling_client.graph_aio import AsyncGraphClient
 from inkling_client.requests import (
     ALWAYS_SENT_BYTES,
     READ_CAP_BYTES,
@@ -39,7 +40,7 @@ from inkling_client.requests import (
     read_image,
 )
 from inkling_client.results import ServerInfo, TagResult, server_info, tag_result
-from inkling_client.retry import STREAM_RETRY, UNARY_RETRY, RetryPolicy
+from inkling_client.retry import NO_RETRY, STREAM_RETRY, UNARY_RETRY, RetryPolicy
 from inkling_client.stream_ledger import StreamLedger
 
 K = TypeVar("K")
@@ -54,6 +55,9 @@ class AsyncInklingClient:
         credentials: encrypts, for example `grpc.ssl_channel_credentials()`; None: plain text.
         timeout_s: deadline of a call, its retries included, where the call names none.
         retry: for every call but `tag_stream`.
+
+    Attributes:
+        graph: the interest graph: reads it and refreshes it.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class AsyncInklingClient:
         self._channel = async_channel(full_target(target), credentials)
         self._tagging = tagging_pb2_grpc.TaggingServiceStub(self._channel)
         self._info = info_pb2_grpc.InfoServiceStub(self._channel)
+        self.graph = AsyncGraphClient(self._channel, self._call)
         self._health: aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
             HEALTH_METHOD
         )
@@ -159,8 +164,24 @@ class AsyncInklingClient:
     ) -> None:
         await self.close()
 
-    async def _retrying(self, call: Callable[[float], Awaitable[T]], deadline: float) -> T:
+    async def _call(
+        self,
+        call: Callable[[float], Awaitable[T]],
+        timeout_s: float | None = None,
+        *,
+        once: bool = False,
+    ) -> T:
+        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+        return await self._retrying(call, deadline, NO_RETRY if once else self._retry)
+
+    async def _retrying(
+        self,
+        call: Callable[[float], Awaitable[T]],
+        deadline: float,
+        retry: RetryPolicy | None = None,
+    ) -> T:
         """Awaits `call(seconds left)` until it works, its error is final, or time is up."""
+        retry = retry or self._retry
         attempt = 1
         while True:
             try:
@@ -168,7 +189,7 @@ class AsyncInklingClient:
             except grpc.RpcError as rpc_error:
                 error = from_rpc_error(rpc_error)
                 left_s = deadline - time.monotonic()
-                wait_s = self._retry.wait_s(error, attempt, remaining_s=left_s)
+                wait_s = retry.wait_s(error, attempt, remaining_s=left_s)
                 if wait_s is None:
                     raise error from rpc_error
             await asyncio.sleep(wait_s)

@@ -1,5 +1,7 @@
 """What all commands that talk to a server share: options, exit codes, and the first hello."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,7 +13,7 @@ from rich.text import Text
 from inkling_client.channel import DEFAULT_TARGET, full_target, is_loopback
 from inkling_client.cli_view import printable
 from inkling_client.client import InklingClient
-from inkling_client.errors import EncoderDown, InklingClientError
+from inkling_client.errors import EncoderDown, InklingClientError, InvalidRequest, Unavailable
 from inkling_client.results import ServerInfo
 from inkling_client.retry import RetryPolicy
 
@@ -64,6 +66,20 @@ def hello(client: InklingClient, server: str) -> ServerInfo:
         return client.get_info()
     except InklingClientError as error:
         fail(EXIT_NO_SERVER, _why_no_server(error, full_target(server)))
+
+
+@contextmanager
+def asking(server: str, *, tls: bool, ca_file: Path | None) -> Iterator[InklingClient]:
+    """A client for one command; what the server refuses ends the command with its exit code."""
+    with connect(server, tls=tls, ca_file=ca_file) as client:
+        try:
+            yield client
+        except InklingClientError as error:
+            is_there = not isinstance(error, Unavailable)
+            if is_there and error.code is not grpc.StatusCode.UNIMPLEMENTED:
+                code = EXIT_USAGE if isinstance(error, InvalidRequest) else EXIT_SOME_FAILED
+                fail(code, error.message)
+            fail(EXIT_NO_SERVER, _why_no_server(error, full_target(server)))
 
 
 def _why_no_server(error: InklingClientError, target: str) -> str:

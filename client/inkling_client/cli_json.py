@@ -16,7 +16,7 @@ from inkling_client.errors import InklingClientError
 from inkling_client.results import ServerInfo, Tag, TagResult
 
 # float32 carries no more; and 0.8 prints as 0.8.
-_DIGITS = 6
+DIGITS = 6
 
 
 def outcome_line(path: str, outcome: TagResult | InklingClientError) -> str:
@@ -67,7 +67,7 @@ def _error(error: InklingClientError) -> dict[str, Any]:
 def _rounded(fields: dict[str, Any]) -> dict[str, Any]:
     """Rounds floats, also in nested dictionaries."""
     return {
-        key: round(value, _DIGITS)
+        key: round(value, DIGITS)
         if isinstance(value, float)
         else _rounded(value)
         if isinstance(value, dict)

@@ -18,7 +18,7 @@ from rich.text import Text
 from inkling_client.errors import InklingClientError
 from inkling_client.results import ServerInfo, Tag, TagResult
 
-_MAX_WIDTH = 120
+MAX_WIDTH = 120
 _GAP = 2
 _PERCENT_WIDTH = 5
 _LOGIT_WIDTH = 7
@@ -70,7 +70,7 @@ class TagTable:
         self._explain = explain
         # Consoles that cannot show blocks: an old code page, LANG=C.
         self._blocks = console.encoding.lower().startswith("utf")
-        self._width = min(console.width, _MAX_WIDTH)
+        self._width = min(console.width, MAX_WIDTH)
         numbers = [_PERCENT_WIDTH] + ([_LOGIT_WIDTH] * 3 if explain else [])
         left = self._width - sum(numbers) - _GAP * (3 + len(numbers) - 1) - 1
         self._picture_width = max(int(left * 0.38), 8)

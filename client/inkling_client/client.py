@@ -28,6 +28,7 @@ from inkling_client.channel import (
     sync_channel,
 )
 from inkling_client.errors import InklingClientError, from_rpc_error
+from inkling_client.graph_client import GraphClient
 from inkling_client.requests import (
     ALWAYS_SENT_BYTES,
     READ_CAP_BYTES,
@@ -36,7 +37,7 @@ from inkling_client.requests import (
     read_image,
 )
 from inkling_client.results import ServerInfo, TagResult, server_info, tag_result
-from inkling_client.retry import STREAM_RETRY, UNARY_RETRY, RetryPolicy
+from inkling_client.retry import NO_RETRY, STREAM_RETRY, UNARY_RETRY, RetryPolicy
 from inkling_client.stream import InfoCall, TagStream
 from inkling_client.stream_ledger import StreamLedger
 
@@ -52,6 +53,9 @@ class InklingClient:
         credentials: encrypts, for example `grpc.ssl_channel_credentials()`; None: plain text.
         timeout_s: deadline of a call, its retries included, where the call names none.
         retry: for every call but `tag_stream`.
+
+    Attributes:
+        graph: the interest graph: reads it and refreshes it.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class InklingClient:
         self._channel = sync_channel(full_target(target), credentials)
         self._tagging = tagging_pb2_grpc.TaggingServiceStub(self._channel)
         self._info = info_pb2_grpc.InfoServiceStub(self._channel)
+        self.graph = GraphClient(self._channel, self._call)
         self._health: Callable[..., bytes] = self._channel.unary_unary(HEALTH_METHOD)
 
     def tag(
@@ -181,8 +186,17 @@ class InklingClient:
     ) -> None:
         self.close()
 
-    def _retrying(self, call: Callable[[float], T], deadline: float) -> T:
+    def _call(
+        self, call: Callable[[float], T], timeout_s: float | None = None, *, once: bool = False
+    ) -> T:
+        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+        return self._retrying(call, deadline, NO_RETRY if once else self._retry)
+
+    def _retrying(
+        self, call: Callable[[float], T], deadline: float, retry: RetryPolicy | None = None
+    ) -> T:
         """Calls `call(seconds left)` until it works, its error is final, or time is up."""
+        retry = retry or self._retry
         attempt = 1
         while True:
             try:
@@ -190,7 +204,7 @@ class InklingClient:
             except grpc.RpcError as rpc_error:
                 error = from_rpc_error(rpc_error)
                 left_s = deadline - time.monotonic()
-                wait_s = self._retry.wait_s(error, attempt, remaining_s=left_s)
+                wait_s = retry.wait_s(error, attempt, remaining_s=left_s)
                 if wait_s is None:
                     raise error from rpc_error
             time.sleep(wait_s)

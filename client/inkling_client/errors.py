@@ -4,8 +4,14 @@
     ├── InvalidRequest
     │   ├── ImageInvalid             IMAGE_INVALID               INVALID_ARGUMENT
     │   ├── ImageTooLarge            IMAGE_TOO_LARGE             INVALID_ARGUMENT
-    │   └── ArgumentOutOfRange       ARGUMENT_OUT_OF_RANGE       INVALID_ARGUMENT
+    │   ├── ArgumentOutOfRange       ARGUMENT_OUT_OF_RANGE       INVALID_ARGUMENT
+    │   └── BadPageToken             BAD_PAGE_TOKEN              INVALID_ARGUMENT
+    ├── UnknownInterest              UNKNOWN_INTEREST            NOT_FOUND
+    ├── UnknownOperation             UNKNOWN_OPERATION           NOT_FOUND
     ├── GraphVersionNotServed        GRAPH_VERSION_NOT_SERVED    FAILED_PRECONDITION
+    ├── RefreshRunning               REFRESH_RUNNING             ABORTED
+    ├── RefreshFailed                REFRESH_FAILED              INTERNAL, FAILED_PRECONDITION
+    ├── RefreshCancelled             REFRESH_CANCELLED           CANCELLED
     ├── Overloaded                   OVERLOADED                  RESOURCE_EXHAUSTED
     ├── DeadlineExceeded             DEADLINE_EXCEEDED           DEADLINE_EXCEEDED
     ├── Unavailable                  UNAVAILABLE                 UNAVAILABLE
@@ -80,8 +86,32 @@ class ArgumentOutOfRange(InvalidRequest):
     """A field holds a value outside its range; `metadata` has field and allowed."""
 
 
+class BadPageToken(InvalidRequest):
+    """A page token that is not of this request."""
+
+
+class UnknownInterest(InklingClientError):
+    """The graph version has no such interest; see metadata["graph_version"]."""
+
+
+class UnknownOperation(InklingClientError):
+    """The server knows no such refresh (any more): it may have been started anew since."""
+
+
 class GraphVersionNotServed(InklingClientError):
     """The request insists on a graph version that is not served; see metadata["served"]."""
+
+
+class RefreshRunning(InklingClientError):
+    """There is one refresh at a time; metadata["operation"] names the one that runs."""
+
+
+class RefreshFailed(InklingClientError):
+    """A refresh came to no good end; the version that served before goes on serving."""
+
+
+class RefreshCancelled(InklingClientError):
+    """A refresh was cancelled; the version that served before goes on serving."""
 
 
 class Overloaded(InklingClientError):
@@ -116,7 +146,13 @@ _BY_REASON: dict[str, type[InklingClientError]] = {
     "IMAGE_INVALID": ImageInvalid,
     "IMAGE_TOO_LARGE": ImageTooLarge,
     "ARGUMENT_OUT_OF_RANGE": ArgumentOutOfRange,
+    "BAD_PAGE_TOKEN": BadPageToken,
+    "UNKNOWN_INTEREST": UnknownInterest,
+    "UNKNOWN_OPERATION": UnknownOperation,
     "GRAPH_VERSION_NOT_SERVED": GraphVersionNotServed,
+    "REFRESH_RUNNING": RefreshRunning,
+    "REFRESH_FAILED": RefreshFailed,
+    "REFRESH_CANCELLED": RefreshCancelled,
     "OVERLOADED": Overloaded,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "ENCODER_DOWN": EncoderDown,
@@ -185,6 +221,15 @@ def no_answer_for(stall_timeout_s: float) -> InklingClientError:
     """A stream stood still: pictures were under way, and no answer came for that long."""
     return DeadlineExceeded(
         f"no answer from the server for {stall_timeout_s:g} s",
+        reason="DEADLINE_EXCEEDED",
+        code=grpc.StatusCode.DEADLINE_EXCEEDED,
+    )
+
+
+def refresh_not_done(timeout_s: float) -> InklingClientError:
+    """A refresh runs on, and its caller would not wait longer."""
+    return DeadlineExceeded(
+        f"the refresh was not done within {timeout_s:g} s; it goes on",
         reason="DEADLINE_EXCEEDED",
         code=grpc.StatusCode.DEADLINE_EXCEEDED,
     )

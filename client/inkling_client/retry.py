@@ -77,6 +77,8 @@ class RetryPolicy:
 
 
 UNARY_RETRY = RetryPolicy()
+# For what is not safe to repeat: it may have been done although the answer was lost.
+NO_RETRY = RetryPolicy(max_attempts=1)
 # A stream carries hours of work: it sits out a restarted server or encoder (18 s in all).
 STREAM_RETRY = RetryPolicy(max_attempts=10, max_backoff_s=4.0, multiplier=2.0)
 

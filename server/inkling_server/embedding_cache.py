@@ -50,9 +50,14 @@ class CacheKey:
         return cls(manifest.fingerprint, text.template, text.max_tokens, manifest.dimension)
 
     @property
-    def file_name(self) -> str:
+    def digest(self) -> str:
+        """Hex; vectors of equal phrases are equal under an equal one."""
         text = json.dumps([self.fingerprint, self.template, self.max_tokens, self.dimension])
-        return hashlib.sha256(text.encode()).hexdigest()[:32] + ".embeddings"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.digest}.embeddings"
 
 
 class EmbeddingCache:

@@ -2,7 +2,7 @@
 
     graph snapshot ─┐
     encoder ────────┼─► tag embeddings ─► ServingState ─► StateHolder ─► Tagger
-    calibration ────┘
+    calibration ────┘                                          └─► RefreshManager, GraphLibrary
 
 What is opened is closed in reverse order, also where opening fails half-way. This module does not
 know gRPC, HTTP, health or signals: `gateway.py` does.
@@ -14,23 +14,27 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Protocol
 
 from inkling_server.data_dir import DataDir
 from inkling_server.embedding_cache import EmbeddingCache
 from inkling_server.encoders import Encoder, EncoderDescription
 from inkling_server.images import ImageLimits
 from inkling_server.interests.graph import GraphSnapshot
-from inkling_server.interests.snapshot import SnapshotDamaged, load_snapshot, newest_snapshot
+from inkling_server.interests.library import GraphLibrary
+from inkling_server.interests.snapshot import SnapshotDamaged
+from inkling_server.interests.store import GraphStore
+from inkling_server.interests.vectors import Vectors, load_vectors
 from inkling_server.model_manifest import load_calibration
 from inkling_server.observers import TagObserver
-from inkling_server.serving_state import StateHolder, build_state
+from inkling_server.refresh.manager import RefreshManager, RefreshObserver
+from inkling_server.refreshing import graph_store, make_refresher
+from inkling_server.serving_state import ServingState, StateHolder, build_state
 from inkling_server.settings import Settings
 from inkling_server.tag_index import SearchThread
 from inkling_server.tagging import Tagger, TaggerLimits
 
 _log = logging.getLogger(__name__)
-_DEFAULT_GRAPHS = Path(__file__).parent / "interests" / "default_graph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,10 @@ class BackendEvents:
 OpenEncoder = Callable[[Settings, DataDir, BackendEvents], AbstractAsyncContextManager[Encoder]]
 
 
+class EngineObserver(TagObserver, RefreshObserver, Protocol):
+    """Told what goes on, on the event loop; must not block or raise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """What serves.
@@ -58,12 +66,16 @@ class Engine:
     Attributes:
         states: the current graph, model and index.
         tagger: tags pictures with them.
+        library: the graph's versions.
+        refresher: makes and swaps versions.
         encoders: what runs the model, as it said itself.
         phases_s: how long each phase of opening took, in seconds.
     """
 
     states: StateHolder
     tagger: Tagger
+    library: GraphLibrary
+    refresher: RefreshManager
     encoders: tuple[EncoderDescription, ...]
     phases_s: dict[str, float]
 
@@ -74,7 +86,7 @@ async def open_engine(
     data_dir: DataDir,
     open_encoder: OpenEncoder,
     events: BackendEvents,
-    observer: TagObserver,
+    observer: EngineObserver,
 ) -> AsyncIterator[Engine]:
     """Loads model and graph, embeds the tags, and closes it all after the block.
 
@@ -83,30 +95,38 @@ async def open_engine(
         data_dir: graph and caches.
         open_encoder: what encodes.
         events: handed to the encoder's backend.
-        observer: told about the tagger's stages.
+        observer: told about the tagger's stages, and about refreshes.
 
     Raises:
         EncoderDown: the encoder did not come up in time.
         SnapshotDamaged: no graph can be read.
     """
     phases = _Phases()
-    graph = await asyncio.to_thread(load_graph, data_dir.graphs)
+    store = graph_store(settings, data_dir)
+    graph, vectors = await asyncio.to_thread(load_graph, store)
     phases.end("graph")
     async with AsyncExitStack() as stack:
         encoder = await stack.enter_async_context(open_encoder(settings, data_dir, events))
         phases.end("encoder")
-        version = encoder.manifest.version
+        calibration = await asyncio.to_thread(
+            load_calibration, settings.model_repository, encoder.manifest.version
+        )
         search_thread = SearchThread()
         stack.callback(search_thread.close)
-        state = await build_state(
-            graph,
-            encoder,
-            await asyncio.to_thread(load_calibration, settings.model_repository, version),
-            search_thread=search_thread,
-            cache=EmbeddingCache(data_dir.embeddings),
-            timeout_s=settings.encoder_timeout_s,
-        )
-        states = StateHolder(state)
+        cache = EmbeddingCache(data_dir.embeddings)
+
+        async def open_state(graph: GraphSnapshot, vectors: Vectors | None) -> ServingState:
+            return await build_state(
+                graph,
+                encoder,
+                calibration,
+                search_thread=search_thread,
+                vectors=vectors,
+                cache=cache,
+                timeout_s=settings.encoder_timeout_s,
+            )
+
+        states = StateHolder(await open_state(graph, vectors))
         stack.push_async_callback(states.close)
         tagger = Tagger(
             states,
@@ -115,24 +135,46 @@ async def open_engine(
             observer=observer,
         )
         stack.push_async_callback(tagger.close)
+        refresher = make_refresher(
+            settings,
+            data_dir,
+            store,
+            states,
+            open_state=open_state,
+            cache=cache,
+            image_limits=image_limits(settings),
+            observer=observer,
+        )
+        await stack.enter_async_context(_running(refresher))
+        library = GraphLibrary(lambda: states.current.graph, store.roots)
         encoders = tuple(await encoder.describe())
         phases.end("tags")
-        yield Engine(states, tagger, encoders, phases.seconds)
+        yield Engine(states, tagger, library, refresher, encoders, phases.seconds)
 
 
-def load_graph(graphs: Path) -> GraphSnapshot:
-    """The newest graph below `graphs`, or the one that ships with the server.
+def load_graph(store: GraphStore) -> tuple[GraphSnapshot, Vectors | None]:
+    """The graph to serve and its embeddings, where it has some that can be read.
 
     Raises:
-        SnapshotDamaged: the shipped one cannot be read either.
+        SnapshotDamaged: not even the shipped graph can be read.
     """
-    if any(graphs.glob("*/manifest.json")):
-        try:
-            return load_snapshot(newest_snapshot(graphs))
-        except (SnapshotDamaged, OSError, ValueError, KeyError) as error:
-            # Worse tags for a while are better than none; the log says what to mend.
-            _log.error("the newest graph is unusable, serving the shipped one: %s", error)
-    return load_snapshot(newest_snapshot(_DEFAULT_GRAPHS))
+    graph, folder = store.load_current()
+    try:
+        return graph, load_vectors(folder, len(graph.interests))
+    except SnapshotDamaged as error:
+        _log.error("embeddings are computed anew: %s", error)
+        return graph, None
+
+
+@asynccontextmanager
+async def _running(refresher: RefreshManager) -> AsyncIterator[None]:
+    """Follows and refreshes during the block; a refresh that runs at its end is cancelled."""
+    task = asyncio.create_task(refresher.run(), name="refresher")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def image_limits(settings: Settings) -> ImageLimits:

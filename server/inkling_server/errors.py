@@ -4,8 +4,15 @@
     ├── InvalidRequest              the caller can mend it
     │   ├── ImageInvalid            IMAGE_INVALID
     │   ├── ImageTooLarge           IMAGE_TOO_LARGE
-    │   └── ArgumentOutOfRange      ARGUMENT_OUT_OF_RANGE
+    │   ├── ArgumentOutOfRange      ARGUMENT_OUT_OF_RANGE
+    │   └── BadPageToken            BAD_PAGE_TOKEN
+    ├── UnknownInterest             UNKNOWN_INTEREST
+    ├── UnknownOperation            UNKNOWN_OPERATION
     ├── GraphVersionNotServed       GRAPH_VERSION_NOT_SERVED
+    ├── RefreshRunning              REFRESH_RUNNING
+    ├── RefreshFailed               REFRESH_FAILED
+    │   └── RefreshRefused          REFRESH_FAILED
+    ├── RefreshCancelled            REFRESH_CANCELLED
     ├── Overloaded                  OVERLOADED
     ├── EncoderDown                 ENCODER_DOWN
     ├── ShuttingDown                SHUTTING_DOWN
@@ -79,6 +86,41 @@ class ArgumentOutOfRange(InvalidRequest):
         return {"field": self.field, "allowed": self.allowed}
 
 
+class BadPageToken(InvalidRequest):
+    """A page token that this server did not make, or made for another request."""
+
+    reason = "BAD_PAGE_TOKEN"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "page_token: not made here, or made for another request; allowed: empty, or the"
+            " next_page_token of the same request"
+        )
+
+
+class UnknownInterest(InklingError):
+    """The graph version has no interest with this id."""
+
+    reason = "UNKNOWN_INTEREST"
+
+    def __init__(self, graph_version: str) -> None:
+        super().__init__(f"interest_id: graph {graph_version} has no such interest")
+        self.graph_version = graph_version
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"graph_version": self.graph_version}
+
+
+class UnknownOperation(InklingError):
+    """No operation has this name (any more)."""
+
+    reason = "UNKNOWN_OPERATION"
+
+    def __init__(self) -> None:
+        super().__init__("name: no such operation here; allowed: a name that RefreshGraph returned")
+
+
 class GraphVersionNotServed(InklingError):
     """The request insists on a graph version that this server does not serve (any more)."""
 
@@ -91,6 +133,44 @@ class GraphVersionNotServed(InklingError):
     @property
     def metadata(self) -> dict[str, str]:
         return {"served": self.served}
+
+
+class RefreshRunning(InklingError):
+    """A refresh of the same graph is under way; there is one at a time.
+
+    Args:
+        operation: its name, or "" where another gateway runs it.
+    """
+
+    reason = "REFRESH_RUNNING"
+
+    def __init__(self, operation: str) -> None:
+        where = f"as {operation}" if operation else "at another gateway"
+        super().__init__(f"a refresh is running {where}; wait for it, or cancel it")
+        self.operation = operation
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"operation": self.operation}
+
+
+class RefreshFailed(InklingError):
+    """A refresh came to no good end; the version that served before goes on serving."""
+
+    reason = "REFRESH_FAILED"
+
+
+class RefreshRefused(RefreshFailed):
+    """The new graph was built, and is not fit to serve."""
+
+
+class RefreshCancelled(InklingError):
+    """A refresh was cancelled; the version that served before goes on serving."""
+
+    reason = "REFRESH_CANCELLED"
+
+    def __init__(self) -> None:
+        super().__init__("the refresh was cancelled")
 
 
 class Overloaded(InklingError):

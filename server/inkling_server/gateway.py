@@ -22,8 +22,17 @@ from inkling_server.http_server import HttpServer
 from inkling_server.rpc.boundary import Boundary
 from inkling_server.rpc.converters import ServerDescription
 from inkling_server.rpc.draining import Drain
-from inkling_server.rpc.health import INFO, OVERALL, TAGGING, HealthBoard, HealthServicer
+from inkling_server.rpc.graph_servicer import GraphServicer
+from inkling_server.rpc.health import (
+    GRAPH,
+    INFO,
+    OVERALL,
+    TAGGING,
+    HealthBoard,
+    HealthServicer,
+)
 from inkling_server.rpc.info_servicer import InfoServicer
+from inkling_server.rpc.operations_servicer import OperationsServicer
 from inkling_server.rpc.server import Endpoint, Services, build_server
 from inkling_server.rpc.tagging_servicer import TaggingServicer
 from inkling_server.settings import Settings
@@ -89,6 +98,13 @@ class Gateway:
                 ),
                 info=InfoServicer(self._describe),
                 health=HealthServicer(self._board, self._drain),
+                graph=GraphServicer(
+                    lambda: self._require_engine().library,
+                    lambda: self._require_engine().refresher,
+                ),
+                operations=OperationsServicer(
+                    lambda: self._require_engine().refresher, drain=self._drain
+                ),
             ),
             self._boundary,
         )
@@ -197,7 +213,7 @@ class Gateway:
                 model=state.model_version,
                 graph=state.graph_version,
             )
-            self._board.set([INFO], serving=True)
+            self._board.set([INFO, GRAPH], serving=True)
             _log.info(
                 "loaded",
                 extra={

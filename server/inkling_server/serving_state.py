@@ -10,7 +10,7 @@ pictures, batching or gRPC.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from inkling_server.embedding_cache import CacheKey, EmbeddingCache
 from inkling_server.encoders import Embeddings, Encoder
 from inkling_server.errors import EncoderDown, ShuttingDown
 from inkling_server.interests.graph import GraphSnapshot
+from inkling_server.interests.vectors import Vectors
 from inkling_server.model_manifest import Calibration, ModelManifest
 from inkling_server.scoring import prior_logits
 from inkling_server.tag_index import SearchThread, TagIndex
@@ -55,24 +56,35 @@ async def build_state(
     calibration: Calibration,
     *,
     search_thread: SearchThread,
+    vectors: Vectors | None = None,
     cache: EmbeddingCache | None = None,
     timeout_s: float = 30.0,
 ) -> ServingState:
-    """Embeds the graph's phrases (those that the cache does not know) and builds the index.
+    """Embeds the graph's phrases (those that nobody has embedded yet) and builds the index.
 
     Args:
         graph: the interests.
         encoder: the model; embeds the phrases and, later, the pictures.
         calibration: of the same model version.
         search_thread: the process's one owner of FAISS.
+        vectors: embeddings that came with the graph; used if they are this encoder's.
         cache: where phrase embeddings are kept between starts.
         timeout_s: for one batch of phrases.
 
     Raises:
         EncoderDown: the encoder does not answer, or answers nonsense.
     """
-    phrases = [interest.phrase for interest in graph.interests]
-    embeddings_ND = await _embed(phrases, encoder, cache, timeout_s)
+    key = CacheKey.of(encoder.manifest)
+    if vectors is not None and vectors.fingerprint == key.digest:
+        embeddings_ND = vectors.embeddings_ND
+    else:
+        phrases = [interest.phrase for interest in graph.interests]
+        known = await asyncio.to_thread(cache.load, key) if cache is not None else {}
+        embeddings_ND = await embed_phrases(phrases, encoder, known, timeout_s=timeout_s)
+        fresh_count = sum(phrase not in known for phrase in phrases)
+        _log.info("tag embeddings: %d computed, %d reused", fresh_count, len(phrases) - fresh_count)
+        if cache is not None and fresh_count:
+            await asyncio.to_thread(cache.store, key, phrases, embeddings_ND, spare=known)
     priors_N = prior_logits([interest.count for interest in graph.interests], calibration)
     index = await TagIndex.build(
         search_thread, embeddings_ND, priors_N, scale=calibration.scale, bias=calibration.bias
@@ -80,11 +92,18 @@ async def build_state(
     return ServingState(graph, encoder, encoder.manifest, calibration, index)
 
 
-async def _embed(
-    phrases: list[str], encoder: Encoder, cache: EmbeddingCache | None, timeout_s: float
+async def embed_phrases(
+    phrases: Sequence[str],
+    encoder: Encoder,
+    known: Mapping[str, NDArray[np.float32]],
+    *,
+    timeout_s: float,
 ) -> Embeddings:
-    key = CacheKey.of(encoder.manifest)
-    known = await asyncio.to_thread(cache.load, key) if cache is not None else {}
+    """Embeds phrases, float32 [P, D], in their order; only those that `known` does not have.
+
+    Raises:
+        EncoderDown: the encoder does not answer, or answers nonsense.
+    """
     missing = sorted({phrase for phrase in phrases if phrase not in known}, key=len)
     fresh: dict[str, NDArray[np.float32]] = {}
     # Sorted by length: a batch is padded to its longest text.
@@ -95,13 +114,10 @@ async def _embed(
         if not np.isfinite(rows_BD).all():
             raise EncoderDown(NOT_FINITE)
         fresh.update(zip(batch, rows_BD, strict=True))
-    embeddings_ND = np.empty((len(phrases), encoder.manifest.dimension), np.float32)
+    embeddings_PD = np.empty((len(phrases), encoder.manifest.dimension), np.float32)
     for i, phrase in enumerate(phrases):
-        embeddings_ND[i] = fresh[phrase] if phrase in fresh else known[phrase]
-    _log.info("tag embeddings: %d computed, %d reused", len(fresh), len(phrases) - len(fresh))
-    if cache is not None and fresh:
-        await asyncio.to_thread(cache.store, key, phrases, embeddings_ND, spare=known)
-    return embeddings_ND
+        embeddings_PD[i] = fresh[phrase] if phrase in fresh else known[phrase]
+    return embeddings_PD
 
 
 def require_shape(embeddings_BD: Embeddings, count: int, dimension: int) -> None:

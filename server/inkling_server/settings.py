@@ -15,6 +15,8 @@ from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
+from inkling_server.interests.embedders.spec import check_spec
+
 _PREFIX = "INKLING_"
 _MIB = 1024 * 1024
 # Where a checkout (or an editable install of one) keeps it; an installed wheel has no such folder.
@@ -89,6 +91,86 @@ class Settings(BaseModel):
         le=3_600,
         description="Longest that the encoders may take to answer at the start, before the server "
         "gives up and exits with 1.",
+    )
+
+    # How the graph is refreshed
+    graph_dir: Path | None = Field(
+        default=None,
+        description="Folder of graph versions. Unset: DATA_DIR/graph. Gateways that share one (on "
+        "a shared disk) refresh one at a time, and each serves what any of them publishes.",
+    )
+    content_dir: Path | None = Field(
+        default=None,
+        description="Folder of the content feed: JSON lines that are appended to, read by "
+        "refreshes. Unset: DATA_DIR/content, and as long as that is not there, the small demo feed "
+        "that ships with the server.",
+    )
+    refresh_period_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=30 * 86_400,
+        description="Pause between two refreshes that nobody asked for. 0: only when asked.",
+    )
+    graph_poll_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=3_600,
+        description="Pause between two looks at what other gateways of graph_dir have published.",
+    )
+    graph_keep_count: int = Field(
+        default=5,
+        ge=1,
+        le=1_000,
+        description="Graph versions that stay on disk, for reading and for rolling back.",
+    )
+    refresh_nice: int = Field(
+        default=10,
+        ge=0,
+        le=19,
+        description="Niceness of the refresh process. Smaller: refreshes end sooner, and pictures "
+        "wait longer meanwhile.",
+    )
+    languages: tuple[str, ...] = Field(
+        default=("en",),
+        min_length=1,
+        description="ISO 639-1 codes; content in other languages is set aside. Words are "
+        "normalised by the rules of English in any case.",
+    )
+    min_interest_documents: int = Field(
+        default=5,
+        ge=1,
+        description="Documents that must name a phrase before it becomes an interest. Smaller: "
+        "more noise, and what only a few people said becomes visible to all.",
+    )
+    max_interest_count: int = Field(
+        default=20_000,
+        ge=1,
+        le=1_000_000,
+        description="Interests that the graph may have; the weakest leave. Search, memory and the "
+        "time of a refresh grow with it.",
+    )
+    interest_half_life_days: int = Field(
+        default=90,
+        ge=1,
+        description="Days with content after which an interest that nobody names counts half.",
+    )
+    interest_retire_days: int = Field(
+        default=180,
+        ge=1,
+        description="Days with content after which an interest that nobody names leaves the graph.",
+    )
+    trend_days: int = Field(
+        default=7,
+        ge=1,
+        le=14,
+        description="Length of the recent window in which an interest may trend; it is held "
+        "against the eight weeks before.",
+    )
+    embedder: str = Field(
+        default="text_encoder",
+        description="What semantic edges are measured with: text_encoder (the serving one), "
+        "word2vec or fasttext (trained on the content), vectors:PATH (a word2vec or GloVe file), "
+        "sentence-transformers:DIR. Tags always use the serving text encoder.",
     )
 
     # What a request may ask
@@ -203,6 +285,7 @@ class Settings(BaseModel):
                 "model_repository: needs a folder that holds vision_encoder/ (there is a default "
                 "only where the server runs from a checkout)"
             )
+        check_spec(self.embedder)
         if self.grpc_port == self.http_port != 0:
             raise ValueError("grpc_port and http_port: must differ")
         return self

@@ -29,6 +29,7 @@ from prometheus_client import (
 )
 
 from inkling_server.observers import Stage
+from inkling_server.serving_state import ServingState
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -118,6 +119,21 @@ class Metrics:
         self._encoder_restarts = Counter(
             "inkling_encoder_restarts", "Times that Triton was brought back.", registry=registry
         )
+        self._refreshes = Counter(
+            "inkling_refreshes",
+            "Refreshes of the graph, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._refresh_seconds = Gauge(
+            "inkling_refresh_seconds", "How long the latest refresh took.", registry=registry
+        )
+        self._refreshed_at = Gauge(
+            "inkling_graph_swapped_timestamp_seconds",
+            "When the graph that serves took over from another one.",
+            registry=registry,
+        )
+        self._versions = {"server_version": "", "model_version": "", "graph_version": ""}
         self._version = Info("inkling", "Versions that serve.", registry=registry)
         self.picture_count = 0
 
@@ -131,9 +147,26 @@ class Metrics:
 
     def versions(self, *, server: str, model: str, graph: str) -> None:
         """Names what serves now."""
-        self._version.info(
-            {"server_version": server, "model_version": model, "graph_version": graph}
-        )
+        self._versions = {
+            "server_version": server,
+            "model_version": model,
+            "graph_version": graph,
+        }
+        self._version.info(self._versions)
+
+    def graph_swapped(self, state: ServingState) -> None:
+        """Another version of the graph serves from now on."""
+        self._versions |= {
+            "model_version": state.model_version,
+            "graph_version": state.graph_version,
+        }
+        self._version.info(self._versions)
+        self._refreshed_at.set_to_current_time()
+
+    def refresh_finished(self, outcome: str, duration_s: float) -> None:
+        """A refresh has ended."""
+        self._refreshes.labels(outcome).inc()
+        self._refresh_seconds.set(duration_s)
 
     def serving(self, serving: bool) -> None:
         """The tagging service's health has changed."""

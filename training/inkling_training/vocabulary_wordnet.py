@@ -108,6 +108,10 @@ class WordNet:
                 return head + space + form
         return None
 
+    def nouns(self) -> list[str]:
+        """All nouns, compounds too."""
+        return list(self._senses["noun"])
+
     def compounds(self) -> list[str]:
         """All nouns of two or three words."""
         return [word for word in self._senses["noun"] if 1 <= word.count(" ") <= 2]

@@ -9,9 +9,11 @@ Errors are google.rpc.Status with ErrorInfo{domain: "inkling", reason}:
   GRAPH_VERSION_NOT_SERVED                  FAILED_PRECONDITION
   REFRESH_RUNNING                           ABORTED
   ENCODER_DOWN, SHUTTING_DOWN               UNAVAILABLE
-A refresh that fails says why in Operation.error, with the same ErrorInfo and one more reason:
+  OVERLOADED (too many exports)             RESOURCE_EXHAUSTED
+A refresh that fails says why in Operation.error, with the same ErrorInfo and two more reasons:
   REFRESH_FAILED                            INTERNAL, or FAILED_PRECONDITION where the new graph
                                             was refused; the old version goes on serving
+  REFRESH_CANCELLED                         CANCELLED
 
 Every version that the server keeps can be read; empty means the one that serves now. A version
 that is not kept (any more) is GRAPH_VERSION_NOT_SERVED.
@@ -604,6 +606,7 @@ class DiffGraphsRequest(_message.Message):
     TO_VERSION_FIELD_NUMBER: _builtins.int
     MAX_ENTRY_COUNT_FIELD_NUMBER: _builtins.int
     from_version: _builtins.str
+    """Empty: the current one, as everywhere."""
     to_version: _builtins.str
     """Empty: the current one."""
     max_entry_count: _builtins.int
@@ -925,6 +928,7 @@ class RollbackGraphRequest(_message.Message):
 
     GRAPH_VERSION_FIELD_NUMBER: _builtins.int
     graph_version: _builtins.str
+    """One of ListGraphVersions. Empty: ARGUMENT_OUT_OF_RANGE."""
     def __init__(
         self,
         *,

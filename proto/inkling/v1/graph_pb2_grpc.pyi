@@ -9,9 +9,11 @@ Errors are google.rpc.Status with ErrorInfo{domain: "inkling", reason}:
   GRAPH_VERSION_NOT_SERVED                  FAILED_PRECONDITION
   REFRESH_RUNNING                           ABORTED
   ENCODER_DOWN, SHUTTING_DOWN               UNAVAILABLE
-A refresh that fails says why in Operation.error, with the same ErrorInfo and one more reason:
+  OVERLOADED (too many exports)             RESOURCE_EXHAUSTED
+A refresh that fails says why in Operation.error, with the same ErrorInfo and two more reasons:
   REFRESH_FAILED                            INTERNAL, or FAILED_PRECONDITION where the new graph
                                             was refused; the old version goes on serving
+  REFRESH_CANCELLED                         CANCELLED
 
 Every version that the server keeps can be read; empty means the one that serves now. A version
 that is not kept (any more) is GRAPH_VERSION_NOT_SERVED.

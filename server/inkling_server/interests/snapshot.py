@@ -130,7 +130,7 @@ def name_draft(draft: Path, root: Path) -> Path:
         SnapshotDamaged: the draft has no sound manifest.
         OSError: it cannot be renamed.
     """
-    target = root / str(read_manifest(draft, is_draft=True)["version"])
+    target = root / str(read_manifest(draft)["version"])
     try:
         draft.rename(target)
     except BaseException as error:
@@ -151,7 +151,7 @@ def load_snapshot(folder: Path) -> GraphSnapshot:
         SnapshotDamaged: a file is missing, changed, or of another format.
     """
     try:
-        manifest = read_manifest(folder, is_draft=folder.name.startswith(DRAFT_PREFIX))
+        manifest = read_manifest(folder)
         verify_files(folder, manifest, (_INTERESTS, _EDGES, _GROUPS))
         topics, communities = _read_groups(folder / _GROUPS)
         return GraphSnapshot(
@@ -192,12 +192,11 @@ def created_time(folder: Path) -> datetime:
         raise SnapshotDamaged(f"{folder.name}: {error}") from error
 
 
-def read_manifest(folder: Path, *, is_draft: bool = False) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
     """A snapshot's manifest, verified against its own checksum.
 
     Args:
-        folder: the snapshot's.
-        is_draft: it does not have its version's name yet.
+        folder: a snapshot's, or a draft's, which does not have its version's name yet.
 
     Raises:
         SnapshotDamaged: it is missing, changed, of another format or of another version.
@@ -206,6 +205,7 @@ def read_manifest(folder: Path, *, is_draft: bool = False) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
             raise SnapshotDamaged(f"{folder.name}: format {manifest['format']}, not {FORMAT}")
+        is_draft = folder.name.startswith(DRAFT_PREFIX)
         if not is_draft and manifest["version"] != folder.name:
             raise SnapshotDamaged(f"{folder.name}: holds version {manifest['version']}")
         if manifest["sha256"].pop(_MANIFEST) != _manifest_sha256(manifest):

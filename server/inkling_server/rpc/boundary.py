@@ -1,11 +1,17 @@
-"""Where every Inkling RPC enters and every error leaves: the servicers inside hold no `try`.
+"""Where every RPC of ours enters and every error leaves: the servicers inside hold no `try`.
 
     call ─► room for it? ─► read and parse the request ─► servicer ─► reply
               │ no             │ not a message               │ any error
               └────────────────┴──────────► status.to_status ─► abort
 
-An interceptor rather than a decorator, so that no servicer can forget it. Health and reflection are
-not Inkling's own and pass through untouched. This module does not know what the RPCs do.
+An interceptor rather than a decorator, so that no servicer can forget it. `google.longrunning` is a
+standard's name, and the operations are ours; health and reflection pass through untouched.
+
+    one request, one reply       async def Rpc(request, context) -> reply
+    one request, many replies    async def Rpc(request, context) -> None: it writes
+    streams both ways            async def Rpc(requests, context) -> None: it reads and writes
+
+This module does not know what the RPCs do.
 """
 
 import asyncio
@@ -22,7 +28,7 @@ from grpc_status import rpc_status
 from inkling_server.errors import ArgumentOutOfRange, DeadlineExceeded, Overloaded
 from inkling_server.rpc.status import code_of, reason_of, to_status
 
-_PREFIX = "/inkling."
+_PREFIXES = ("/inkling.", "/google.longrunning.")
 # A caller that opens a call and then dribbles its message holds room that others want.
 _REQUEST_TIMEOUT_S = 60.0
 _RETRY_AFTER_S = 1.0
@@ -50,13 +56,13 @@ class NotAMessage(ArgumentOutOfRange):
 
 
 class Boundary(grpc.aio.ServerInterceptor):
-    """Wraps each Inkling method once.
+    """Wraps each method of ours once.
 
     Args:
         observer: told about every call.
-        max_unary_calls: calls of one unary RPC between arrival and end, those included whose
-            message is still on its way: more are refused *before* their message is read, so that a
-            crowd of callers with large pictures cannot fill the memory.
+        max_unary_calls: calls of one RPC with a single request, between arrival and end, those
+            included whose message is still on its way: more are refused *before* their message is
+            read, so that a crowd of callers with large pictures cannot fill the memory.
     """
 
     def __init__(self, observer: RpcObserver, *, max_unary_calls: int) -> None:
@@ -69,7 +75,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         self._wrapped: dict[str, _Handler] = {}
 
     async def idle(self) -> None:
-        """Returns as soon as no Inkling RPC is under way."""
+        """Returns as soon as no RPC of ours is under way."""
         await self._idle.wait()
 
     async def intercept_service(
@@ -81,30 +87,33 @@ class Boundary(grpc.aio.ServerInterceptor):
         if wrapped := self._wrapped.get(method):
             return wrapped
         handler = await continuation(handler_call_details)
-        if handler is None or not method.startswith(_PREFIX):
+        if handler is None or not method.startswith(_PREFIXES):
             return handler
         self._wrapped[method] = self._wrap(method.rpartition("/")[2], handler)
         return self._wrapped[method]
 
     def _wrap(self, rpc: str, handler: _Handler) -> _Handler:
         parse = _lenient(handler.request_deserializer)
+        serialize = handler.response_serializer
         if handler.request_streaming and handler.response_streaming:
             behaviour: _Behaviour = handler.stream_stream  # type: ignore[assignment]  # ours are async
 
             async def stream(requests: object, context: Context) -> None:
                 await self._guard(rpc, context, behaviour(requests, context))
 
-            return grpc.stream_stream_rpc_method_handler(stream, parse, handler.response_serializer)
-        if handler.request_streaming or handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(stream, parse, serialize)
+        if handler.request_streaming:
             raise TypeError(f"{rpc}: the boundary cannot wrap this kind of RPC")
-        answer: _Behaviour = handler.unary_unary  # type: ignore[assignment]  # ours are async
+        answer: _Behaviour = handler.unary_stream or handler.unary_unary  # type: ignore[assignment]
 
         # To gRPC a unary request is a stream of one message. Registered as such, the message stays
         # on the wire until this code asks for it.
         async def unary(_requests: object, context: Context) -> Any:
             return await self._guard(rpc, context, self._answer_one(rpc, answer, context))
 
-        return grpc.stream_unary_rpc_method_handler(unary, parse, handler.response_serializer)
+        if handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(unary, parse, serialize)
+        return grpc.stream_unary_rpc_method_handler(unary, parse, serialize)
 
     async def _answer_one(self, rpc: str, answer: _Behaviour, context: Context) -> Any:
         if self._unary_calls[rpc] >= self._max_unary_calls:

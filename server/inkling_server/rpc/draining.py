@@ -5,6 +5,10 @@ hold the server until its grace period ends: streams watch a `Drain` and stop re
 """
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Drain:
@@ -25,3 +29,15 @@ class Drain:
     async def wait(self) -> None:
         """Returns once the switch is thrown."""
         await self._begun.wait()
+
+    async def unless_begun(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """The result of `work`; or None, and an end to `work`, where the switch comes first."""
+        working = asyncio.ensure_future(work)
+        thrown = asyncio.ensure_future(self.wait())
+        try:
+            await asyncio.wait({working, thrown}, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            working.cancel()
+            thrown.cancel()
+            await asyncio.wait({working, thrown})

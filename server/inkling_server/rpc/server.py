@@ -4,19 +4,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from google.longrunning import operations_pb2_grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from inkling.v1 import info_pb2_grpc, tagging_pb2_grpc
+from inkling.v1 import graph_pb2_grpc, info_pb2_grpc, tagging_pb2_grpc
 from inkling_server.rpc import health
 from inkling_server.rpc.boundary import Boundary
+from inkling_server.rpc.graph_servicer import GraphServicer
 from inkling_server.rpc.health import HealthServicer
 from inkling_server.rpc.info_servicer import InfoServicer
+from inkling_server.rpc.operations_servicer import OperationsServicer
 from inkling_server.rpc.tagging_servicer import TaggingServicer
 
 # A message is a picture and some text. With this slack, a picture that is somewhat too large still
 # reaches the code that answers IMAGE_TOO_LARGE; beyond it gRPC cuts the call by itself.
 MESSAGE_SLACK_BYTES = 1024 * 1024
+OPERATIONS = "google.longrunning.Operations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Services:
     tagging: TaggingServicer
     info: InfoServicer
     health: HealthServicer
+    graph: GraphServicer | None = None
+    operations: OperationsServicer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +89,12 @@ def build_server(
     tagging_pb2_grpc.add_TaggingServiceServicer_to_server(services.tagging, server)
     info_pb2_grpc.add_InfoServiceServicer_to_server(services.info, server)
     health_pb2_grpc.add_HealthServicer_to_server(services.health, server)
-    reflection.enable_server_reflection(
-        [health.TAGGING, health.INFO, health.HEALTH, reflection.SERVICE_NAME], server
-    )
+    names = [health.TAGGING, health.INFO, health.HEALTH, reflection.SERVICE_NAME]
+    if services.graph is not None and services.operations is not None:
+        graph_pb2_grpc.add_GraphServiceServicer_to_server(services.graph, server)
+        operations_pb2_grpc.add_OperationsServicer_to_server(services.operations, server)
+        names += [health.GRAPH, OPERATIONS]
+    reflection.enable_server_reflection(names, server)
     address = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     try:
         return server, _bind(server, f"{address}:{endpoint.port}", endpoint)

@@ -1,8 +1,9 @@
 """The one place where an error becomes a `google.rpc.Status`.
 
-Unary RPCs end with such a status; `TagStream` puts the same one beside a request's id. Clients
-switch on `ErrorInfo.reason`; the codes are for proxies and retry policies. Nothing here knows how
-an RPC is run, and nothing from a request enters a status or a log record.
+Unary RPCs end with such a status; `TagStream` puts the same one beside a request's id, and a
+refresh that came to no good end into its Operation. Clients switch on `ErrorInfo.reason`; the codes
+are for proxies and retry policies. Nothing here knows how an RPC is run, and nothing from a request
+enters a status or a log record.
 """
 
 import logging
@@ -15,6 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from inkling_server.errors import (
     ArgumentOutOfRange,
+    BadPageToken,
     DeadlineExceeded,
     EncoderDown,
     GraphVersionNotServed,
@@ -22,7 +24,13 @@ from inkling_server.errors import (
     ImageTooLarge,
     InklingError,
     Overloaded,
+    RefreshCancelled,
+    RefreshFailed,
+    RefreshRefused,
+    RefreshRunning,
     ShuttingDown,
+    UnknownInterest,
+    UnknownOperation,
 )
 
 DOMAIN = "inkling"
@@ -32,7 +40,14 @@ CODES: dict[type[InklingError], grpc.StatusCode] = {
     ImageInvalid: grpc.StatusCode.INVALID_ARGUMENT,
     ImageTooLarge: grpc.StatusCode.INVALID_ARGUMENT,
     ArgumentOutOfRange: grpc.StatusCode.INVALID_ARGUMENT,
+    BadPageToken: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownInterest: grpc.StatusCode.NOT_FOUND,
+    UnknownOperation: grpc.StatusCode.NOT_FOUND,
     GraphVersionNotServed: grpc.StatusCode.FAILED_PRECONDITION,
+    RefreshRunning: grpc.StatusCode.ABORTED,
+    RefreshFailed: grpc.StatusCode.INTERNAL,
+    RefreshRefused: grpc.StatusCode.FAILED_PRECONDITION,
+    RefreshCancelled: grpc.StatusCode.CANCELLED,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     EncoderDown: grpc.StatusCode.UNAVAILABLE,
     ShuttingDown: grpc.StatusCode.UNAVAILABLE,

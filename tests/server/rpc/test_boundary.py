@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import grpc
 import pytest
 
-from inkling.v1 import info_pb2, info_pb2_grpc, tagging_pb2, tagging_pb2_grpc
+from inkling.v1 import graph_pb2, info_pb2, info_pb2_grpc, tagging_pb2, tagging_pb2_grpc
 from inkling_server.errors import EncoderDown
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.gateway import Gateway
 from inkling_server.rpc.boundary import or_status
 from tests.server.rpc.conftest import StartGateway
+from tests.server.rpc.graph_kit import GraphServer
 from tests.server.rpc.rpc_kit import item, metric, refusal, request
 from tests.serving import until
 
@@ -82,6 +84,32 @@ async def test_or_status_turns_errors_into_values_and_lets_cancellation_through(
     assert status.code == grpc.StatusCode.UNAVAILABLE.value[0]
     with pytest.raises(asyncio.CancelledError):
         await or_status(fail(asyncio.CancelledError()))
+
+
+async def test_replies_of_a_stream_stop_with_a_typed_error_and_are_counted(
+    tmp_path: Path,
+) -> None:
+    server = GraphServer(tmp_path)
+    async with server.running() as channel:
+        export: Any = channel.unary_stream("/inkling.v1.GraphService/ExportGraph")
+        refused = await refusal(export(b"\xff").read())
+        assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "ARGUMENT_OUT_OF_RANGE")
+        request = graph_pb2.ExportGraphRequest(format=graph_pb2.EXPORT_FORMAT_JSON)
+        pieces = [piece async for piece in export(request.SerializeToString())]
+        assert pieces
+    assert server.finished == [
+        ("ExportGraph", "INVALID_ARGUMENT", "ARGUMENT_OUT_OF_RANGE"),
+        ("ExportGraph", "OK", ""),
+    ]
+
+
+async def test_operations_have_typed_errors_too(tmp_path: Path) -> None:
+    server = GraphServer(tmp_path)
+    async with server.running() as channel:
+        get: Any = channel.unary_unary("/google.longrunning.Operations/GetOperation")
+        assert (await refusal(get(b""))).reason == "UNKNOWN_OPERATION"
+        assert (await refusal(get(b"\xff"))).reason == "ARGUMENT_OUT_OF_RANGE"
+    assert [rpc for rpc, _, _ in server.finished] == ["GetOperation"] * 2
 
 
 async def _tag(stub: Stub) -> tagging_pb2.TagResponse:

@@ -9,6 +9,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from inkling_server.errors import (
     ArgumentOutOfRange,
+    BadPageToken,
     DeadlineExceeded,
     EncoderDown,
     GraphVersionNotServed,
@@ -17,7 +18,13 @@ from inkling_server.errors import (
     InklingError,
     InvalidRequest,
     Overloaded,
+    RefreshCancelled,
+    RefreshFailed,
+    RefreshRefused,
+    RefreshRunning,
     ShuttingDown,
+    UnknownInterest,
+    UnknownOperation,
 )
 from inkling_server.rpc.status import CODES, DOMAIN, code_of, reason_of, to_status
 
@@ -26,7 +33,14 @@ CONTRACT = [
     (ImageInvalid("x"), "INVALID_ARGUMENT", "IMAGE_INVALID"),
     (ImageTooLarge("image bytes", 2, 1), "INVALID_ARGUMENT", "IMAGE_TOO_LARGE"),
     (ArgumentOutOfRange("top_n", "0", "1 to 100"), "INVALID_ARGUMENT", "ARGUMENT_OUT_OF_RANGE"),
+    (BadPageToken(), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN"),
+    (UnknownInterest("v2"), "NOT_FOUND", "UNKNOWN_INTEREST"),
+    (UnknownOperation(), "NOT_FOUND", "UNKNOWN_OPERATION"),
     (GraphVersionNotServed("v2"), "FAILED_PRECONDITION", "GRAPH_VERSION_NOT_SERVED"),
+    (RefreshRunning("operations/refresh-1"), "ABORTED", "REFRESH_RUNNING"),
+    (RefreshFailed("x"), "INTERNAL", "REFRESH_FAILED"),
+    (RefreshRefused("x"), "FAILED_PRECONDITION", "REFRESH_FAILED"),
+    (RefreshCancelled(), "CANCELLED", "REFRESH_CANCELLED"),
     (Overloaded(0.25), "RESOURCE_EXHAUSTED", "OVERLOADED"),
     (EncoderDown("x"), "UNAVAILABLE", "ENCODER_DOWN"),
     (ShuttingDown(), "UNAVAILABLE", "SHUTTING_DOWN"),

@@ -81,7 +81,11 @@ class Combination:
 
 def _weight(candidate: Candidate) -> float:
     """How much a phrase looks like a key phrase, whatever its words."""
-    earliness = 1 / log(3 + candidate.starts[0])
     frequency = 1 + log(candidate.count)
     independence = candidate.whole_count / candidate.count
-    return float((earliness * frequency * independence) ** 0.5 * len(candidate.key) ** 0.25)
+    # Most extractors weigh earliness themselves: less of it here.
+    return float(
+        candidate.earliness ** (1 / 3)
+        * (frequency * independence) ** 0.5
+        * len(candidate.key) ** 0.25
+    )

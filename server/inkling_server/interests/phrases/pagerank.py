@@ -44,6 +44,8 @@ def pagerank(weights: Mapping[tuple[int, int], float], count: int) -> Float64:
 def dense_pagerank(weights_NN: Float64) -> Float64:
     """Ranks of the nodes of a symmetric matrix of weights, [N]; they sum to 1."""
     count = len(weights_NN)
+    if count == 1:
+        return np.ones(1)
     strengths_N = weights_NN.sum(axis=0)
     if count > _DENSE:
         return _iterate(weights_NN, strengths_N)

@@ -7,13 +7,13 @@ and is spread over sentences; no corpus is needed. The paper's score of a word (
 
 and of a phrase: the product of its words' scores / (occurrences * (1 + their sum)). Ours differs
 in what it ranks (noun phrases), in relatedness (1 + share of distinct neighbours * relative
-frequency, in which neighbours across punctuation do not count), and gives occurrences the power
-1.5; the score is turned over so that higher is better.
+frequency, in which neighbours across punctuation do not count), gives occurrences the power 1.5,
+and looks at where a phrase first stands too (`Candidate.earliness`; the paper's position is that
+of words); the score is turned over so that higher is better.
 """
 
-from collections import Counter, defaultdict
-from math import log, prod
-from statistics import fmean, median, pstdev
+from collections import Counter
+from math import log, prod, sqrt
 
 from inkling_server.interests.phrases.candidates import ReadDocument, Word
 from inkling_server.interests.phrases.extractor import ScoredPhrase, ranked
@@ -32,7 +32,8 @@ class Statistical:
         scores = []
         for candidate in document.whole:
             own = [word_scores[word] for word in candidate.key]
-            scores.append(candidate.count**_COUNT_POWER * (1 + sum(own)) / prod(own))
+            weight = candidate.count**_COUNT_POWER * candidate.earliness
+            scores.append(weight * (1 + sum(own)) / prod(own))
         return ranked(document.whole, scores)
 
 
@@ -41,45 +42,53 @@ def _word_scores(words: tuple[Word, ...]) -> dict[str, float]:
     frequencies: Counter[str] = Counter()
     acronyms: Counter[str] = Counter()
     capitals: Counter[str] = Counter()
-    sentences: dict[str, list[int]] = defaultdict(list)
-    before: dict[str, Counter[str]] = defaultdict(Counter)
-    after: dict[str, Counter[str]] = defaultdict(Counter)
+    sentences: dict[str, list[int]] = {}  # without repeats, ascending
+    before: dict[str, list[str]] = {}
+    after: dict[str, list[str]] = {}
     content: set[str] = set()
-    last: Word | None = None
-    for word in words:
-        normal, text = word.token.normal, word.token.text
+    last_normal, last_sentence, last_piece = "", -1, -1
+    for (text, normal, _, _, is_stop), _, sentence, piece in words:
         frequencies[normal] += 1
-        if not word.token.is_stop:
+        seen_in = sentences.setdefault(normal, [])
+        if not seen_in or seen_in[-1] != sentence:
+            seen_in.append(sentence)
+        if not is_stop:
             content.add(normal)
         if len(text) > 1 and text.isupper():
             acronyms[normal] += 1
-        elif text[0].isupper() and last is not None and last.sentence == word.sentence:
+        elif text[0].isupper() and last_sentence == sentence:
             capitals[normal] += 1
-        if not sentences[normal] or sentences[normal][-1] != word.sentence:
-            sentences[normal].append(word.sentence)
-        if last is not None and last.piece == word.piece:
-            before[normal][last.token.normal] += 1
-            after[last.token.normal][normal] += 1
-        last = word
+        if last_piece == piece:
+            before.setdefault(normal, []).append(last_normal)
+            after.setdefault(last_normal, []).append(normal)
+        last_normal, last_sentence, last_piece = normal, sentence, piece
     if not content:
         return {}
-    typical = fmean(frequencies[w] for w in content) + pstdev(frequencies[w] for w in content)
+    typical = _typical([frequencies[normal] for normal in content])
     highest, sentence_count = max(frequencies.values()), words[-1].sentence + 1
     scores = {}
     for normal in content:
-        count = frequencies[normal]
+        count, seen_in = frequencies[normal], sentences[normal]
         casing = max(acronyms[normal], capitals[normal]) / (1 + log(count))
-        position = log(log(3 + median(sentences[normal])))
-        neighbours = _distinct(before[normal]) + _distinct(after[normal])
+        middle = len(seen_in) // 2
+        median = (seen_in[middle] + seen_in[~middle]) / 2
+        position = log(log(3 + median))
+        neighbours = _distinct(before.get(normal)) + _distinct(after.get(normal))
         relatedness = 1 + neighbours * count / highest
-        spread = len(sentences[normal]) / sentence_count
+        spread = len(seen_in) / sentence_count
         scores[normal] = (
             relatedness * position / (casing + (count / typical + spread) / relatedness)
         )
     return scores
 
 
-def _distinct(neighbours: Counter[str]) -> float:
+def _typical(counts: list[int]) -> float:
+    """Mean and standard deviation, summed; the sums are of integers, thus exact."""
+    total = sum(counts)
+    squares = sum(count * count for count in counts)
+    return (total + sqrt(len(counts) * squares - total * total)) / len(counts)
+
+
+def _distinct(neighbours: list[str] | None) -> float:
     """Share of distinct words among the neighbours on one side."""
-    total = neighbours.total()
-    return len(neighbours) / total if total else 0.0
+    return len(set(neighbours)) / len(neighbours) if neighbours else 0.0

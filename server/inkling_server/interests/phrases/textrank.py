@@ -2,7 +2,8 @@
 
 Nouns and adjectives are nodes; those less than `window` words apart in a sentence are joined. A
 phrase's score: the PageRank of its words, summed, over the root of their number, times 1 +
-ln(occurrences): the plain sum prefers long phrases, which is wrong for long texts and news.
+ln(occurrences): the plain sum prefers long phrases, which is wrong for long texts and news. Early
+phrases gain (`Candidate.earliness`), to the end of PositionRank (Florescu and Caragea 2017).
 """
 
 from collections import Counter, deque
@@ -32,6 +33,7 @@ class TextRank:
             sum(ranks[word] for word in candidate.key)
             / sqrt(len(candidate.key))
             * (1 + log(candidate.count))
+            * candidate.earliness
             for candidate in document.whole
         ]
         return ranked(document.whole, scores)

@@ -1,11 +1,12 @@
-"""TF-IDF: phrases that are frequent here and rare elsewhere (Spärck Jones 1972).
+"""TF-IDF: phrases that are frequent here and rare elsewhere (Spärck Jones 1972), early ones first.
 
 score = occurrences * (ln((1 + documents) / (1 + documents with it)) + 1), as scikit-learn smooths
-it. `DocumentFrequencies` grows document by document, so that a refresh adds new ones to what is
-known.
+it, times `Candidate.earliness`: KEA's two features (Witten et al. 1999). `DocumentFrequencies`
+grows document by document, so that a refresh adds new ones to what is known.
 """
 
 from collections import Counter
+from collections.abc import ItemsView
 from math import log
 
 from inkling_server.interests.phrases.candidates import Key, ReadDocument
@@ -23,6 +24,14 @@ class DocumentFrequencies:
         """Counts one more document."""
         self.document_count += 1
         self._counts.update(document.candidates.keys())
+
+    def set(self, key: Key, count: int) -> None:
+        """Takes over what an earlier run counted."""
+        self._counts[key] = count
+
+    def items(self) -> ItemsView[Key, int]:
+        """Every phrase that is remembered, with its documents."""
+        return self._counts.items()
 
     def prune(self, min_count: int) -> None:
         """Forgets phrases that fewer documents have, to bound memory."""
@@ -52,4 +61,5 @@ class TfIdf:
     def rank(self, document: ReadDocument) -> list[ScoredPhrase]:
         """The document's phrases, best first; ties in order of first occurrence."""
         inverse = self._frequencies.inverse
-        return ranked(document.whole, [c.count * inverse(c.key) for c in document.whole])
+        scores = [c.count * inverse(c.key) * c.earliness for c in document.whole]
+        return ranked(document.whole, scores)

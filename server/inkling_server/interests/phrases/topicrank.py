@@ -1,12 +1,12 @@
 """TopicRank: ranks topics, groups of phrases that share words (Bougouin, Boudin and Daille 2013).
 
 Phrases are clustered by the words that they share; topics are joined by how near their phrases
-stand, and ranked by PageRank. Where the paper takes the first phrase of each topic, ours gives
-each phrase its share of the topic's rank, by length, occurrences and how early it stands, so that
-a topic with two good phrases gives both.
+stand, and ranked by PageRank. Where the paper takes the first phrase of each topic, ours scores
+every phrase, by the root of its topic's rank times its own weight (occurrences, how early it
+stands, a little by length), so that a topic with two good phrases gives both.
 """
 
-from math import log, sqrt
+from math import log
 
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -39,25 +39,25 @@ class TopicRank:
         """The document's phrases, best first; ties in order of first occurrence."""
         phrases = document.whole
         if len(phrases) > self._max_phrases:
-            kept = sorted(phrases, key=lambda c: -c.count / log(3 + c.starts[0]))
+            kept = sorted(phrases, key=lambda c: -c.count * c.earliness)
             phrases = tuple(sorted(kept[: self._max_phrases], key=lambda c: c.starts[0]))
         if not phrases:
             return []
         topics_P = self._topics(phrases)
         ranks_T = dense_pagerank(self._nearness(phrases, topics_P))
         weights_P = np.array([_weight(phrase) for phrase in phrases])
-        best_T = np.zeros(len(ranks_T))
-        np.maximum.at(best_T, topics_P, weights_P)
-        return ranked(phrases, (ranks_T[topics_P] * weights_P / best_T[topics_P]).tolist())
+        return ranked(phrases, (np.sqrt(ranks_T)[topics_P] * weights_P).tolist())
 
     def _topics(self, phrases: tuple[Candidate, ...]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
         """Number of each phrase's topic, [P]."""
-        if len(phrases) == 1:
-            return np.zeros(1, np.intp)
         words: dict[str, int] = {}
         for phrase in phrases:
             for word in phrase.key:
                 words.setdefault(word, len(words))
+        # Most short posts: each phrase is a topic, and setting up the clustering would cost more
+        # than all the rest.
+        if len(phrases) == 1 or len(words) == sum(len(phrase.key) for phrase in phrases):
+            return np.arange(len(phrases))
         has_PW = np.zeros((len(phrases), len(words)))
         for i, phrase in enumerate(phrases):
             has_PW[i, [words[word] for word in phrase.key]] = 1
@@ -91,4 +91,4 @@ class TopicRank:
 
 
 def _weight(phrase: Candidate) -> float:
-    return sqrt(len(phrase.key)) * (1 + log(phrase.count)) / log(3 + phrase.starts[0])
+    return float(len(phrase.key) ** 0.25 * (1 + log(phrase.count)) * phrase.earliness)

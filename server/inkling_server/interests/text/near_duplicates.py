@@ -74,6 +74,30 @@ class NearDuplicates:
         self._next += 1
         return False
 
+    def signatures(self) -> Signature:
+        """What is remembered, [M, H], oldest first: to go on from in another process."""
+        count, capacity = self._next, len(self._signatures_MH)
+        if count <= capacity:
+            return self._signatures_MH[:count].copy()
+        return np.roll(self._signatures_MH, -(count % capacity), axis=0)
+
+    def restore(self, signatures_MH: Signature) -> None:
+        """Remembers what another one did; of more than fit, the newest.
+
+        Raises:
+            ValueError: these are no signatures.
+        """
+        if signatures_MH.ndim != 2 or signatures_MH.shape[1] != _HASHES:
+            raise ValueError(f"signatures must be [M, {_HASHES}]")
+        kept_MH = signatures_MH[-len(self._signatures_MH) :]
+        self._next = len(kept_MH)
+        self._signatures_MH[: self._next] = kept_MH
+        bands_MBR = kept_MH.reshape(-1, _BANDS, _ROWS).astype(np.uint64)
+        keys_MB = self._mixed(bands_MBR)
+        # In order: of texts with the same key, the newest is found.
+        for slot in range(self._next):
+            self._slots[self._band_B, keys_MB[slot]] = slot
+
     def _signature(self, words: Sequence[str]) -> Signature:
         codes = [_code(word) for word in words]
         pairs = [(first * 0x9E3779B1 + second) & 0xFFFFFFFF for first, second in pairwise(codes)]
@@ -84,11 +108,14 @@ class NearDuplicates:
         return signature
 
     def _keys(self, signature_H: Signature) -> npt.NDArray[np.int64]:
-        bands_BR = signature_H.reshape(_BANDS, _ROWS).astype(np.uint64)
-        mixed_B = (bands_BR * self._band_mix_R).sum(axis=1, dtype=np.uint64)
-        mixed_B *= np.uint64(0x9E3779B97F4A7C15)
-        keys_B: npt.NDArray[np.int64] = (mixed_B >> self._shift).astype(np.int64)
-        return keys_B
+        return self._mixed(signature_H.reshape(_BANDS, _ROWS).astype(np.uint64))
+
+    def _mixed(self, bands: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """The key of each band of rows, in the last dimension."""
+        mixed = (bands * self._band_mix_R).sum(axis=-1, dtype=np.uint64)
+        mixed *= np.uint64(0x9E3779B97F4A7C15)
+        keys: npt.NDArray[np.int64] = (mixed >> self._shift).astype(np.int64)
+        return keys
 
 
 @lru_cache(maxsize=1 << 16)

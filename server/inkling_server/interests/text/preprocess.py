@@ -25,7 +25,7 @@ from inkling_server.interests.text.document import (
 from inkling_server.interests.text.elongations import shorten
 from inkling_server.interests.text.hashtags import split_hashtag
 from inkling_server.interests.text.language import LanguageFilter
-from inkling_server.interests.text.near_duplicates import NearDuplicates
+from inkling_server.interests.text.near_duplicates import NearDuplicates, Signature
 from inkling_server.interests.text.tokens import sentences, tokens
 
 _ORDER = {name: rank for rank, name in enumerate(Field)}
@@ -69,14 +69,27 @@ class CorpusCounts:
 
 
 class Corpus:
-    """Reads a stream of items; one thread at a time. Memory does not grow with the stream."""
+    """Reads a stream of items; one thread at a time. Memory does not grow with the stream.
 
-    def __init__(self, settings: TextSettings | None = None) -> None:
+    Args:
+        settings: how to read.
+        signatures_MH: texts of an earlier run, from `signatures`, which are not to be repeated.
+    """
+
+    def __init__(
+        self, settings: TextSettings | None = None, signatures_MH: Signature | None = None
+    ) -> None:
         self.settings = settings or TextSettings()
         self.counts = CorpusCounts()
         self._near_duplicates = NearDuplicates(
             self.settings.near_duplicate_similarity, self.settings.near_duplicate_memory
         )
+        if signatures_MH is not None:
+            self._near_duplicates.restore(signatures_MH)
+
+    def signatures(self) -> Signature:
+        """What near duplicates are told by, to go on from in another process."""
+        return self._near_duplicates.signatures()
 
     def documents(self, items: Iterable[ContentItem]) -> Iterator[Document]:
         """Yields what is worth reading, in order.

@@ -1,0 +1,166 @@
+"""What a refresh must remember of everything that was read before, so that the next adds to it.
+
+    phrases ─ records, document frequencies      trends ── days
+    items, people ─ who engaged with what        topics ── a sample of documents, the last model
+    near duplicates ─ signatures                 feed ──── watermark
+
+It travels in the snapshot that it led to: a rollback rolls the watermark back as well, and what was
+read after it is read again. Sizes are bounded, see the limits. People and items are known by keyed
+hashes only (BLAKE2b, the key is drawn when the state is first made). Nothing here reads content or
+writes files: `mining` and `corpus_state_files` do.
+
+A day is the number of days since 1970-01-01, UTC.
+"""
+
+import os
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inkling_server.interests.feed import FileMark
+from inkling_server.interests.graph import GraphSnapshot
+from inkling_server.interests.phrases.candidates import Key
+from inkling_server.interests.phrases.corpus import PhraseRecord
+from inkling_server.interests.phrases.tfidf import DocumentFrequencies
+from inkling_server.interests.text.near_duplicates import Signature
+from inkling_server.interests.text.tokens import tokens
+from inkling_server.interests.topics.model import Topics
+
+MAX_ITEMS = 200_000
+MAX_PEOPLE = 200_000
+MAX_INTERESTS_OF_PERSON = 200
+MAX_SAMPLE = 20_000
+MAX_DAYS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """The topic model in use.
+
+    Attributes:
+        model: name of the model that found them.
+        topics: what it found; of documents only their mean is kept.
+        document_count: documents that the corpus had when they were found.
+    """
+
+    model: str
+    topics: Topics
+    document_count: int
+
+
+@dataclass(slots=True)
+class CorpusState:
+    """What is known of a corpus; grows in place.
+
+    Attributes:
+        document_count: documents that were mined.
+        records: the corpus's phrases.
+        frequencies: for TF-IDF.
+        signatures_MH: what near duplicates are told by.
+        phrases_by_day: phrases of documents by day, of recent days.
+        documents_by_day: documents by day: the clock that interests age by.
+        items: hash of an item's id -> hashes of its phrases, as bytes of uint64; newest last.
+        people: hash of a person's id -> hashes of phrases of what they engaged with, newest last.
+        sample: words of documents drawn evenly from all, for topics.
+        sampled_from: documents that `sample` was drawn from.
+        topics: None until some were found.
+        watermark: how far the feed was read.
+        salt: key of the hashes of people and items.
+    """
+
+    document_count: int = 0
+    records: dict[Key, PhraseRecord] = field(default_factory=dict)
+    frequencies: DocumentFrequencies = field(default_factory=DocumentFrequencies)
+    signatures_MH: Signature = field(default_factory=lambda: np.empty((0, 64), np.uint32))
+    phrases_by_day: dict[int, int] = field(default_factory=dict)
+    documents_by_day: dict[int, int] = field(default_factory=dict)
+    items: dict[int, bytes] = field(default_factory=dict)
+    people: dict[int, "array[int]"] = field(default_factory=dict)
+    sample: list[list[str]] = field(default_factory=list)
+    sampled_from: int = 0
+    topics: TopicState | None = None
+    watermark: dict[str, FileMark] = field(default_factory=dict)
+    salt: bytes = field(default_factory=lambda: os.urandom(16))
+
+    @classmethod
+    def of_graph(cls, graph: GraphSnapshot) -> "CorpusState":
+        """Begins with a graph whose corpus is not known: its interests and their counts."""
+        state = cls(document_count=graph.document_count)
+        state.frequencies.document_count = graph.document_count
+        for interest in graph.interests:
+            key = key_of(interest.phrase)
+            if not key or interest.count <= 0:
+                continue
+            count = interest.count
+            state.records[key] = PhraseRecord(
+                key,
+                score=float(count),
+                count=count,
+                document_count=count,
+                whole_count=count,
+                extractors=Counter(dict.fromkeys(interest.extractors, 1)),
+                forms=Counter({interest.phrase: count}),
+                first_seen=interest.first_seen,
+                last_seen=interest.last_seen,
+            )
+            state.frequencies.set(key, count)
+        return state
+
+    def item_hash(self, item_id: str) -> int:
+        """What an item is remembered as."""
+        return _keyed_hash(item_id, self.salt, b"item")
+
+    def person_hash(self, user_id: str) -> int:
+        """What a person is remembered as."""
+        return _keyed_hash(user_id, self.salt, b"person")
+
+    def note_document(self, day: int, phrase_count: int) -> None:
+        """Counts one more document on its day."""
+        self.document_count += 1
+        self.documents_by_day[day] = self.documents_by_day.get(day, 0) + 1
+        self.phrases_by_day[day] = self.phrases_by_day.get(day, 0) + phrase_count
+
+    def note_item(self, item_hash: int, phrases: NDArray[np.uint64]) -> None:
+        """Remembers the phrases of an item."""
+        self.items[item_hash] = phrases.tobytes()
+        while len(self.items) > MAX_ITEMS:
+            del self.items[next(iter(self.items))]
+
+    def note_engagement(self, person_hash: int, item_hash: int) -> bool:
+        """Adds an item's phrases to a person's; False where the item is not known."""
+        phrases = self.items.get(item_hash)
+        if phrases is None:
+            return False
+        known = self.people.pop(person_hash, None) or array("Q")
+        known.extend(set(np.frombuffer(phrases, np.uint64).tolist()).difference(known))
+        self.people[person_hash] = known[-MAX_INTERESTS_OF_PERSON:]
+        while len(self.people) > MAX_PEOPLE:
+            del self.people[next(iter(self.people))]
+        return True
+
+    def forget_old_days(self) -> None:
+        """Drops the days that nothing asks for any more."""
+        for days in (self.phrases_by_day, self.documents_by_day):
+            for day in sorted(days)[:-MAX_DAYS]:
+                del days[day]
+
+
+def key_of(phrase: str) -> Key:
+    """A phrase's identity, as documents that name it give it; () where it holds no word."""
+    return tuple(token.normal for token in tokens(phrase) if token.is_word)
+
+
+@lru_cache(maxsize=1 << 18)
+def phrase_hash(key: Key) -> int:
+    """What a phrase is remembered as in items and people."""
+    return int.from_bytes(blake2b(" ".join(key).encode(), digest_size=8).digest(), "little")
+
+
+def _keyed_hash(text: str, salt: bytes, person: bytes) -> int:
+    digest = blake2b(text.encode(), digest_size=8, key=salt, person=person).digest()
+    return int.from_bytes(digest, "little")

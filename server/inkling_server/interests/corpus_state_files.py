@@ -1,0 +1,227 @@
+"""Writes a corpus's state into a folder of a snapshot, and reads it back.
+
+    state/phrases.parquet      one row per record
+          frequencies.parquet  document frequencies
+          sample.parquet       words of sampled documents
+          arrays.safetensors   signatures, items, people, the topic model's matrix
+          state.json           everything small
+
+No pickle. Checksums are the snapshot's business.
+"""
+
+import json
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from inkling_server.interests.corpus_state import CorpusState, TopicState
+from inkling_server.interests.feed import FileMark
+from inkling_server.interests.phrases.candidates import Key
+from inkling_server.interests.phrases.corpus import PhraseRecord
+from inkling_server.interests.topics.model import Topics
+
+STATE_FOLDER = "state"
+_FORMAT = 1
+_TIME = pa.timestamp("us", "UTC")
+_RECORDS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("score", pa.float64()),
+        ("count", pa.int64()),
+        ("document_count", pa.int64()),
+        ("document_ids", pa.list_(pa.string())),
+        ("whole_count", pa.int64()),
+        ("name_count", pa.int64()),
+        ("extractors", pa.map_(pa.string(), pa.int64())),
+        ("forms", pa.map_(pa.string(), pa.int64())),
+        ("first_seen", _TIME),
+        ("last_seen", _TIME),
+        ("days", pa.map_(pa.int32(), pa.int32())),
+        ("last_day", pa.int32()),
+    ]
+)
+_FREQUENCIES = pa.schema([("key", pa.string()), ("count", pa.int64())])
+_SAMPLE = pa.schema([("words", pa.list_(pa.string()))])
+# Rows that are Python objects at a time, while reading.
+_BATCH = 20_000
+
+
+def save_state(state: CorpusState, folder: Path) -> None:
+    """Writes `folder`/state."""
+    target = folder / STATE_FOLDER
+    target.mkdir()
+    records = list(state.records.values())
+    _write(target / "phrases.parquet", _RECORDS, _record_columns(records))
+    frequencies = state.frequencies.items()
+    columns: list[list[Any]] = [[" ".join(k) for k, _ in frequencies], [n for _, n in frequencies]]
+    _write(target / "frequencies.parquet", _FREQUENCIES, columns)
+    _write(target / "sample.parquet", _SAMPLE, [state.sample])
+    save_file(_arrays(state), target / "arrays.safetensors")
+    (target / "state.json").write_text(json.dumps(_facts(state)) + "\n", encoding="utf-8")
+
+
+def load_state(folder: Path) -> CorpusState:
+    """Reads what `save_state` wrote into the same folder.
+
+    Raises:
+        OSError, ValueError, KeyError, pyarrow.ArrowException: it is missing or damaged.
+    """
+    source = folder / STATE_FOLDER
+    facts = json.loads((source / "state.json").read_text(encoding="utf-8"))
+    if facts["format"] != _FORMAT:
+        raise ValueError(f"state: format {facts['format']}, not {_FORMAT}")
+    arrays = load_file(source / "arrays.safetensors")
+    state = CorpusState(
+        document_count=facts["document_count"],
+        records=_read_records(source / "phrases.parquet"),
+        signatures_MH=arrays["signatures"],
+        phrases_by_day={int(day): count for day, count in facts["phrases_by_day"].items()},
+        documents_by_day={int(day): count for day, count in facts["documents_by_day"].items()},
+        items=_unpack(arrays, "item"),
+        people={person: array("Q", row) for person, row in _unpack(arrays, "person").items()},
+        sampled_from=facts["sampled_from"],
+        topics=_topics(facts, arrays),
+        watermark={name: FileMark(**mark) for name, mark in facts["watermark"].items()},
+        salt=bytes.fromhex(facts["salt"]),
+    )
+    for batch in pq.ParquetFile(source / "sample.parquet").iter_batches(_BATCH):
+        state.sample += batch.column(0).to_pylist()
+    state.frequencies.document_count = facts["frequencies_document_count"]
+    for batch in pq.ParquetFile(source / "frequencies.parquet").iter_batches(_BATCH):
+        for key, count in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+            state.frequencies.set(tuple(key.split(" ")), count)
+    return state
+
+
+def _facts(state: CorpusState) -> dict[str, Any]:
+    topics = state.topics
+    return {
+        "format": _FORMAT,
+        "document_count": state.document_count,
+        "frequencies_document_count": state.frequencies.document_count,
+        "phrases_by_day": state.phrases_by_day,
+        "documents_by_day": state.documents_by_day,
+        "sampled_from": state.sampled_from,
+        "watermark": {name: asdict(mark) for name, mark in state.watermark.items()},
+        "salt": state.salt.hex(),
+        "topics": topics
+        and {
+            "model": topics.model,
+            "document_count": topics.document_count,
+            "words": topics.topics.words,
+        },
+    }
+
+
+def _record_columns(records: Sequence[PhraseRecord]) -> list[list[Any]]:
+    return [
+        [" ".join(r.key) for r in records],
+        [r.score for r in records],
+        [r.count for r in records],
+        [r.document_count for r in records],
+        [r.document_ids for r in records],
+        [r.whole_count for r in records],
+        [r.name_count for r in records],
+        [list(r.extractors.items()) for r in records],
+        [list(r.forms.items()) for r in records],
+        [r.first_seen for r in records],
+        [r.last_seen for r in records],
+        [list(r.days.items()) for r in records],
+        [r.last_day for r in records],
+    ]
+
+
+def _read_records(path: Path) -> dict[Key, PhraseRecord]:
+    records: dict[Key, PhraseRecord] = {}
+    for batch in pq.ParquetFile(path).iter_batches(_BATCH):
+        for (
+            text,
+            score,
+            count,
+            document_count,
+            document_ids,
+            whole_count,
+            name_count,
+            extractors,
+            forms,
+            first_seen,
+            last_seen,
+            days,
+            last_day,
+        ) in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            key = tuple(text.split(" "))
+            records[key] = PhraseRecord(
+                key,
+                score,
+                count,
+                document_count,
+                document_ids,
+                whole_count,
+                name_count,
+                Counter(dict(extractors)),
+                Counter(dict(forms)),
+                first_seen,
+                last_seen,
+                dict(days),
+                last_day,
+            )
+    return records
+
+
+def _arrays(state: CorpusState) -> dict[str, NDArray[Any]]:
+    arrays = {"signatures": np.ascontiguousarray(state.signatures_MH)}
+    arrays |= _pack("item", state.items.items())
+    arrays |= _pack("person", ((p, row.tobytes()) for p, row in state.people.items()))
+    if state.topics is not None:
+        topics = state.topics.topics
+        arrays["topic_words"] = np.ascontiguousarray(topics.words_TV, np.float32)
+        arrays["topic_shares"] = topics.documents_DT.mean(axis=0).astype(np.float32)
+    return arrays
+
+
+def _pack(name: str, rows: Iterable[tuple[int, bytes]]) -> dict[str, NDArray[Any]]:
+    """Rows of different lengths as keys, lengths and one long array."""
+    keys, values = [], []
+    for key, row in rows:
+        keys.append(key)
+        values.append(row)
+    return {
+        f"{name}_keys": np.array(keys, np.uint64),
+        f"{name}_lengths": np.array([len(row) // 8 for row in values], np.int64),
+        f"{name}_phrases": np.frombuffer(b"".join(values), np.uint64).copy(),
+    }
+
+
+def _unpack(arrays: dict[str, NDArray[Any]], name: str) -> dict[int, bytes]:
+    data = arrays[f"{name}_phrases"].tobytes()
+    ends = (8 * np.cumsum(arrays[f"{name}_lengths"])).tolist()
+    rows: dict[int, bytes] = {}
+    start = 0
+    for key, end in zip(arrays[f"{name}_keys"].tolist(), ends, strict=True):
+        rows[key] = data[start:end]
+        start = end
+    return rows
+
+
+def _topics(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TopicState | None:
+    known = facts["topics"]
+    if known is None:
+        return None
+    words_TV = arrays["topic_words"].astype(np.float64)
+    shares_1T = arrays["topic_shares"].astype(np.float64)[None, :]
+    topics = Topics(tuple(known["words"]), words_TV, shares_1T)
+    return TopicState(known["model"], topics, known["document_count"])
+
+
+def _write(path: Path, schema: pa.Schema, columns: list[list[Any]]) -> None:
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    pq.write_table(pa.table(arrays, schema=schema), path, compression="zstd")

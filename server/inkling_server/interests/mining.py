@@ -1,0 +1,183 @@
+"""Reads what is new in the feed and adds it to the corpus's state.
+
+    feed ─► items ─► Corpus (clean, language, near duplicates) ─► CorpusRanking ─► records, days
+      └──► engagements ───────────────────────────────────────► items ─► people
+
+It does not know graphs: what the counts mean is decided later, in `build`.
+"""
+
+import random
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from inkling_server.interests.content import ContentItem
+from inkling_server.interests.corpus_state import MAX_SAMPLE, CorpusState, phrase_hash
+from inkling_server.interests.feed import Engagement, FeedReader, InvalidLine
+from inkling_server.interests.phrases.candidates import CandidateReader, ReadDocument
+from inkling_server.interests.phrases.combine import Combination, all_extractors
+from inkling_server.interests.phrases.corpus import CorpusRanking, day_of
+from inkling_server.interests.phrases.pos import installed_tagger
+from inkling_server.interests.text.document import Document
+from inkling_server.interests.text.preprocess import Corpus, TextSettings
+from inkling_server.interests.topics.model import topic_words
+
+_PHRASES_OF_ITEM = 24
+_SAMPLED_WORDS = 100
+_MAX_BUFFERED_ENGAGEMENTS = 5_000_000
+_DOCUMENT_IDS = 4
+_TELL_EVERY = 100
+_HIDE = "hide"
+
+
+@dataclass(slots=True)
+class MiningCounts:
+    """What became of the feed's lines.
+
+    Attributes:
+        item_count: content items: the sum of the next four.
+        kept_count: mined.
+        near_duplicate_count: repeat an earlier text, or an earlier id.
+        other_language_count: set aside.
+        empty_count: without a word.
+        invalid_count: lines that are neither item nor engagement.
+        engagement_count: engagements, known items or not.
+    """
+
+    item_count: int = 0
+    kept_count: int = 0
+    near_duplicate_count: int = 0
+    other_language_count: int = 0
+    empty_count: int = 0
+    invalid_count: int = 0
+    engagement_count: int = 0
+
+
+def mine(
+    reader: FeedReader,
+    state: CorpusState,
+    *,
+    text: TextSettings,
+    read_time: datetime,
+    max_records: int = 200_000,
+    on_progress: Callable[[int, int], None],
+) -> MiningCounts:
+    """Adds everything that `reader` has to `state`, its watermark too.
+
+    Args:
+        reader: what is new.
+        state: grown in place.
+        text: how documents are read.
+        read_time: now; items without a time count on this day, and none counts later.
+        max_records: see `CorpusRanking`.
+        on_progress: told bytes done and in all.
+    """
+    return _Miner(reader, state, text, read_time, max_records, on_progress).run()
+
+
+class _Miner:
+    def __init__(
+        self,
+        reader: FeedReader,
+        state: CorpusState,
+        text: TextSettings,
+        read_time: datetime,
+        max_records: int,
+        on_progress: Callable[[int, int], None],
+    ) -> None:
+        self._reader = reader
+        self._state = state
+        self._on_progress = on_progress
+        self._corpus = Corpus(text, state.signatures_MH)
+        combination = Combination(all_extractors(state.frequencies))
+        self._ranking = CorpusRanking(
+            CandidateReader(installed_tagger()),
+            combination,
+            state.frequencies,
+            records=state.records,
+            read_day=day_of(read_time),
+            max_document_ids=_DOCUMENT_IDS,
+            max_records=max_records,
+        )
+        self._counts = MiningCounts()
+        self._authors: dict[str, int] = {}
+        self._engaged = (array("Q"), array("Q"))  # person, item
+        # Seeded by how much was read: the same feed gives the same sample.
+        self._random = random.Random(state.sampled_from)  # noqa: S311 - no secret
+
+    def run(self) -> MiningCounts:
+        for read in self._ranking.add(self._documents()):
+            self._note(read)
+        for person, item in zip(*self._engaged, strict=True):
+            self._state.note_engagement(person, item)
+        self._state.forget_old_days()
+        self._state.signatures_MH = self._corpus.signatures()
+        self._state.watermark = dict(self._reader.watermark)
+        self._tell()
+        return self._counts
+
+    def _documents(self) -> Iterator[Document]:
+        counts, state = self._counts, self._state
+        for line_count, entry in enumerate(self._reader):
+            if line_count % _TELL_EVERY == 0:
+                self._tell()
+            if isinstance(entry, InvalidLine):
+                counts.invalid_count += 1
+            elif isinstance(entry, Engagement):
+                self._engage(entry)
+            else:
+                counts.item_count += 1
+                if state.item_hash(entry.id) in state.items or entry.id in self._authors:
+                    counts.near_duplicate_count += 1
+                    continue
+                document = self._corpus.add(entry)
+                self._count_skips()
+                if isinstance(document, Document):
+                    self._authors[entry.id] = self._author(entry)
+                    yield document
+
+    def _engage(self, engagement: Engagement) -> None:
+        self._counts.engagement_count += 1
+        persons, items = self._engaged
+        if engagement.kind != _HIDE and len(items) < _MAX_BUFFERED_ENGAGEMENTS:
+            persons.append(self._state.person_hash(engagement.user_id))
+            items.append(self._state.item_hash(engagement.content_id))
+
+    def _author(self, item: ContentItem) -> int:
+        """Who posts something cares for it; 0: not known."""
+        return self._state.person_hash(item.author_id) if item.author_id else 0
+
+    def _count_skips(self) -> None:
+        seen, counts = self._corpus.counts, self._counts
+        counts.kept_count = seen.kept
+        counts.empty_count = seen.empty
+        counts.other_language_count = seen.other_language.total()
+        counts.near_duplicate_count = (
+            counts.item_count - seen.kept - seen.empty - counts.other_language_count
+        )
+
+    def _note(self, read: ReadDocument) -> None:
+        state = self._state
+        state.note_document(self._ranking.day_of(read.created_time), len(read.whole))
+        item = state.item_hash(read.id)
+        keys = sorted(read.candidates.values(), key=lambda c: c.starts[0])[:_PHRASES_OF_ITEM]
+        state.note_item(item, np.array([phrase_hash(c.key) for c in keys], np.uint64))
+        author = self._authors.pop(read.id)
+        if author:
+            state.note_engagement(author, item)
+        self._sample(topic_words(read)[:_SAMPLED_WORDS])
+
+    def _sample(self, words: list[str]) -> None:
+        """Reservoir sampling (Vitter 1985): each document is kept with the same probability."""
+        state = self._state
+        state.sampled_from += 1
+        if len(state.sample) < MAX_SAMPLE:
+            state.sample.append(words)
+        elif (place := self._random.randrange(state.sampled_from)) < MAX_SAMPLE:
+            state.sample[place] = words
+
+    def _tell(self) -> None:
+        self._on_progress(self._reader.done_bytes, self._reader.total_bytes)

@@ -1,0 +1,67 @@
+"""The interests' embeddings beside a snapshot: `embeddings.safetensors`, float32 [N, D].
+
+They let a refresh embed new phrases only, and a gateway serve a version without embedding anything.
+The file says whose vectors these are; rows are those of the snapshot's interests.
+
+Shapes: N interests, D dimensions.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from inkling_server.interests.snapshot import SnapshotDamaged, read_manifest, verify_files
+
+VECTORS_FILE = "embeddings.safetensors"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vectors:
+    """Embeddings of one snapshot's interests.
+
+    Attributes:
+        fingerprint: of the embedder.
+        embeddings_ND: float32; rows of length 1, or of zeros where there is no vector.
+    """
+
+    fingerprint: str
+    embeddings_ND: NDArray[np.float32]
+
+
+def save_vectors(vectors: Vectors, folder: Path) -> None:
+    """Writes them into a draft."""
+    save_file(
+        {"embeddings": np.ascontiguousarray(vectors.embeddings_ND)},
+        folder / VECTORS_FILE,
+        metadata={"fingerprint": vectors.fingerprint},
+    )
+
+
+def load_vectors(folder: Path, count: int) -> Vectors | None:
+    """Reads and verifies the vectors of a snapshot, or a draft; None: it has none.
+
+    Args:
+        folder: the snapshot's.
+        count: interests that it has.
+
+    Raises:
+        SnapshotDamaged: they do not match the snapshot or their checksum.
+    """
+    path = folder / VECTORS_FILE
+    if not path.exists():
+        return None
+    try:
+        manifest = read_manifest(folder)
+        verify_files(folder, manifest, (VECTORS_FILE,))
+        with safe_open(path, framework="numpy") as file:
+            fingerprint = (file.metadata() or {})["fingerprint"]
+            embeddings_ND = file.get_tensor("embeddings")
+    except (OSError, KeyError, SafetensorError) as error:
+        raise SnapshotDamaged(f"{folder.name}: {VECTORS_FILE}: {error}") from error
+    if embeddings_ND.dtype != np.float32 or embeddings_ND.ndim != 2 or len(embeddings_ND) != count:
+        raise SnapshotDamaged(f"{folder.name}: {VECTORS_FILE} holds no row for each interest")
+    return Vectors(fingerprint, embeddings_ND)

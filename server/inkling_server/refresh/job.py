@@ -1,0 +1,146 @@
+"""One refresh process, from its start to its end, as the gateway sees it.
+
+    orders ─► process ─► progress ...
+                 ├─────► phrases ─► encoder ─► embeddings back
+                 └─────► a draft, or nothing new, or what went wrong
+
+Whatever happens here, the process is gone afterwards. Nothing here knows operations, the index or
+what becomes of the draft.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from inkling_server.encoders import Embeddings
+from inkling_server.errors import InklingError, RefreshFailed
+from inkling_server.interests.stages import Stage
+from inkling_server.refresh.orders import RefreshOrders, to_json
+from inkling_server.refresh.pipe import MAX_LINE_BYTES, GatewayPipe, Message, PipeBroken
+
+COMMAND = (sys.executable, "-m", "inkling_server.refresh.worker")
+
+Encode = Callable[[Sequence[str]], Awaitable[Embeddings]]
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What the process left.
+
+    Attributes:
+        draft: folder of the new version; None: there was nothing new.
+        counts: what became of the feed's lines, as in `RefreshSummary`.
+        added_count: interests that the base does not have.
+        retired_count: interests of the base that are gone.
+    """
+
+    draft: Path | None
+    counts: dict[str, int]
+    added_count: int = 0
+    retired_count: int = 0
+
+
+async def run_job(
+    orders: RefreshOrders,
+    *,
+    encode: Encode,
+    on_progress: Callable[[Stage, int, int], None],
+    log: Path,
+    command: Sequence[str] = COMMAND,
+) -> JobResult:
+    """Runs a refresh process to its end; cancelling the call ends the process.
+
+    Args:
+        orders: what to do.
+        encode: embeds phrases; its InklingErrors fail the refresh.
+        on_progress: told stage, done and total.
+        log: what the process writes to standard error; replaced.
+        command: the process.
+
+    Raises:
+        RefreshFailed: it ended otherwise than with a draft or with nothing new.
+    """
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with log.open("wb") as log_file:
+        # Not asyncio's own: uvloop forks, which copies the gateway's page tables and wakes gRPC's
+        # fork handlers; this one is a vfork. On the main thread, whose end the process watches.
+        process = subprocess.Popen(  # noqa: ASYNC220, S603 - a millisecond; our own command
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log_file, env=environment
+        )
+    try:
+        async with _pipe_to(process) as pipe:
+            await pipe.send({"type": "orders", "orders": to_json(orders)})
+            return await _serve(pipe, orders, encode, on_progress)
+    except PipeBroken as error:
+        raise RefreshFailed(f"{error}; its log says more") from error
+    finally:
+        process.kill()
+        # Also while this task is being cancelled: a process that nobody waits for stays a zombie.
+        await asyncio.shield(asyncio.to_thread(process.wait))
+
+
+@asynccontextmanager
+async def _pipe_to(process: "subprocess.Popen[bytes]") -> AsyncIterator[GatewayPipe]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=MAX_LINE_BYTES)
+    incoming, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), process.stdout
+    )
+    outgoing, protocol = await loop.connect_write_pipe(
+        asyncio.streams.FlowControlMixin, process.stdin
+    )
+    try:
+        yield GatewayPipe(reader, asyncio.StreamWriter(outgoing, protocol, None, loop))
+    finally:
+        outgoing.abort()
+        incoming.close()
+
+
+async def _serve(
+    pipe: GatewayPipe,
+    orders: RefreshOrders,
+    encode: Encode,
+    on_progress: Callable[[Stage, int, int], None],
+) -> JobResult:
+    while True:
+        message = await pipe.receive()
+        if message is None:
+            raise RefreshFailed("the refresh process ended before it was done; its log says more")
+        match message["type"]:
+            case "progress":
+                on_progress(Stage(message["stage"]), message["done"], message["total"])
+            case "embed":
+                await _embed(pipe, message, encode)
+            case "built" | "unchanged":
+                return _result(message, orders.root)
+            case "failed":
+                raise RefreshFailed(message["problem"])
+            case _:
+                raise PipeBroken("the refresh process says what nobody understands")
+
+
+async def _embed(pipe: GatewayPipe, message: Message, encode: Encode) -> None:
+    try:
+        rows_PD = await encode(message["phrases"])
+    except InklingError as error:
+        await pipe.send({"type": "refused", "problem": str(error)})
+    else:
+        await pipe.send({"type": "embedded"}, np.ascontiguousarray(rows_PD, np.float32).tobytes())
+
+
+def _result(message: Message, root: Path) -> JobResult:
+    if message["type"] == "unchanged":
+        return JobResult(None, message["counts"])
+    return JobResult(
+        root / message["draft"],
+        message["counts"],
+        message["added_count"],
+        message["retired_count"],
+    )

@@ -1,0 +1,380 @@
+"""Refreshes the graph behind a serving gateway, one at a time.
+
+    start ─► lock ─► job (own process) ─► draft ─► state ─► prove ─► publish ─► swap
+                                                     └── refused: the old version goes on serving
+    follow: another gateway of the same folder has published ─► state ─► prove ─► swap
+    roll_back: a version that is kept ─► state ─► prove ─► make current ─► swap
+
+All methods belong to one event loop; this is the only place that swaps states. It does not know
+RPCs, nor how a version is made.
+"""
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from inkling_server.errors import (
+    InklingError,
+    RefreshCancelled,
+    RefreshFailed,
+    RefreshRunning,
+    UnknownOperation,
+)
+from inkling_server.images import ImageLimits
+from inkling_server.interests.graph import GraphSnapshot
+from inkling_server.interests.snapshot import SnapshotDamaged, load_snapshot
+from inkling_server.interests.stages import Stage
+from inkling_server.interests.store import GraphStore
+from inkling_server.interests.vectors import Vectors, load_vectors
+from inkling_server.refresh.eta import Eta
+from inkling_server.refresh.job import JobResult
+from inkling_server.refresh.operation import RefreshOperation, RefreshSummary
+from inkling_server.refresh.operation_files import OperationFiles, new_name
+from inkling_server.refresh.proving import LEAST_KEPT, prove
+from inkling_server.serving_state import ServingState, StateHolder
+
+_log = logging.getLogger(__name__)
+_MAX_TRENDING = 50
+
+Outcome = Literal["done", "unchanged", "failed", "cancelled"]
+# Makes a graph servable with the current model.
+OpenState = Callable[[GraphSnapshot, Vectors | None], Awaitable[ServingState]]
+# Builds a draft on the version in a folder: (base, force, on_progress).
+RunJob = Callable[[Path, bool, Callable[[Stage, int, int], None]], Awaitable[JobResult]]
+
+
+class RefreshObserver(Protocol):
+    """Told on the event loop; must not block or raise."""
+
+    def refresh_finished(self, outcome: Outcome, duration_s: float) -> None:
+        """A refresh has ended."""
+
+    def graph_swapped(self, state: ServingState) -> None:
+        """Another version serves from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshPolicy:
+    """How a gateway refreshes.
+
+    Attributes:
+        period_s: time between two refreshes that nobody asked for; 0: there are none.
+        poll_s: time between two looks at what other gateways have published.
+        keep_count: versions that stay on disk.
+        prove_timeout_s: for encoding the canary pictures.
+    """
+
+    period_s: float = 0.0
+    poll_s: float = 5.0
+    keep_count: int = 5
+    prove_timeout_s: float = 10.0
+
+
+class RefreshManager:
+    """Implements `Refresher`.
+
+    Args:
+        store: the versions.
+        states: what serves; swapped here only.
+        open_state: makes a graph servable.
+        run_job: makes a draft.
+        files: refreshes of the past.
+        canaries: pictures to prove a version on.
+        image_limits: what a picture may be.
+        feed_name: what is read now, see `RefreshOperation.feed`.
+        observer: told about ends and swaps.
+        policy: when, and how.
+    """
+
+    def __init__(
+        self,
+        store: GraphStore,
+        states: StateHolder,
+        *,
+        open_state: OpenState,
+        run_job: RunJob,
+        files: OperationFiles,
+        canaries: Sequence[bytes],
+        image_limits: ImageLimits,
+        feed_name: Callable[[], str],
+        observer: RefreshObserver,
+        policy: RefreshPolicy,
+    ) -> None:
+        self._store = store
+        self._states = states
+        self._open_state = open_state
+        self._run_job = run_job
+        self._files = files
+        self._canaries = canaries
+        self._image_limits = image_limits
+        self._feed_name = feed_name
+        self._observer = observer
+        self._policy = policy
+        self._operations = {operation.name: operation for operation in files.load()}
+        self._ended: dict[str, asyncio.Event] = {}
+        self._running: asyncio.Task[None] | None = None
+        self._running_name = ""
+        # Held while versions change hands: by a refresh, a rollback or a follower.
+        self._turn = asyncio.Lock()
+        self._unfit = ""
+
+    async def start(self, *, force: bool = False) -> RefreshOperation:
+        """See `Refresher.start`."""
+        if self._turn.locked():
+            raise RefreshRunning(self._running_name)
+        await self._turn.acquire()
+        async with AsyncExitStack() as stack:
+            stack.callback(self._turn.release)
+            stack.enter_context(self._store.refresh_lock())
+            now = datetime.now(UTC)
+            operation = RefreshOperation(
+                name=new_name(now),
+                create_time=now,
+                base_version=self._states.current.graph_version,
+                feed=self._feed_name(),
+            )
+            self._note(operation)
+            self._files.save(operation)
+            self._running_name = operation.name
+            self._ended[operation.name] = asyncio.Event()
+            self._running = asyncio.create_task(
+                self._run(operation.name, force, stack.pop_all()), name=operation.name
+            )
+        # A task that is cancelled before its first step never runs, and would release nothing.
+        await asyncio.sleep(0)
+        return operation
+
+    def get(self, name: str) -> RefreshOperation:
+        """See `Refresher.get`."""
+        try:
+            return self._operations[name]
+        except KeyError:
+            raise UnknownOperation from None
+
+    def list(self) -> list[RefreshOperation]:
+        """See `Refresher.list`."""
+        return sorted(
+            self._operations.values(), key=lambda o: (o.create_time, o.name), reverse=True
+        )
+
+    async def wait(self, name: str, timeout_s: float | None) -> RefreshOperation:
+        """See `Refresher.wait`."""
+        self.get(name)
+        ended = self._ended.get(name)
+        if ended is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await ended.wait()
+        return self.get(name)
+
+    async def cancel(self, name: str) -> None:
+        """See `Refresher.cancel`."""
+        operation = self.get(name)
+        if operation.is_done:
+            return
+        if self._running is not None and operation.progress.stage is not Stage.PUBLISHING:
+            self._running.cancel()
+        await self.wait(name, None)
+
+    def delete(self, name: str) -> None:
+        """See `Refresher.delete`."""
+        if self.get(name).is_done:
+            del self._operations[name]
+            self._ended.pop(name, None)
+            self._files.delete(name)
+
+    async def roll_back(self, version: str) -> str:
+        """See `Refresher.roll_back`."""
+        if self._turn.locked():
+            raise RefreshRunning(self._running_name)
+        async with self._turn:
+            previous = self._states.current.graph_version
+            with self._store.refresh_lock():
+                folder = self._store.folder(version)
+                # A person asked for it: it may be much smaller than what serves.
+                new = await self._prepare(folder, least_kept=0.0)
+                await asyncio.to_thread(self._store.make_current, version)
+                self._swap(new)
+            _log.info("rolled back", extra={"graph_version": version, "previous": previous})
+            return previous
+
+    async def run(self) -> None:
+        """Follows other gateways and keeps to the schedule until cancelled; then ends what runs."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow())
+                if self._policy.period_s > 0:
+                    group.create_task(self._repeat())
+        finally:
+            if self._running is not None and not self._running.done():
+                self._running.cancel()
+                await asyncio.wait({self._running})
+
+    async def _repeat(self) -> None:
+        while True:
+            await asyncio.sleep(self._policy.period_s)
+            try:
+                await self.start()
+            except (InklingError, OSError) as error:
+                _log.info("no refresh this time: %s", error)
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(self._policy.poll_s)
+            if self._turn.locked():
+                continue
+            version = await asyncio.to_thread(self._store.current_version)
+            if version in ("", self._states.current.graph_version, self._unfit):
+                continue
+            if self._turn.locked():
+                continue
+            async with self._turn:
+                await self._take_over(version)
+
+    async def _take_over(self, version: str) -> None:
+        """Serves what another gateway has published."""
+        try:
+            self._swap(await self._prepare(self._store.folder(version), least_kept=0.0))
+        except (InklingError, SnapshotDamaged, OSError) as error:
+            self._unfit = version
+            _log.error("a version that was published elsewhere cannot be served: %s", error)
+
+    async def _run(self, name: str, force: bool, stack: AsyncExitStack) -> None:
+        """One refresh from start to end; never raises."""
+        started_s = time.monotonic()
+        eta = Eta(self._last_stage_s(), started_s)
+        outcome: Outcome = "failed"
+        changes: dict[str, object] = {}
+
+        def on_progress(stage: Stage, done: int, total: int) -> None:
+            progress = eta.update(stage, done, total, time.monotonic())
+            self._note(replace(self.get(name), progress=progress, stage_s=dict(eta.stage_s)))
+
+        try:
+            summary = await self._refresh(force, on_progress)
+            changes = {"summary": summary}
+            outcome = "unchanged" if summary.graph_version == summary.base_version else "done"
+        except asyncio.CancelledError:
+            outcome, changes = "cancelled", {"error": RefreshCancelled()}
+        except InklingError as error:
+            changes = {"error": error}
+        except SnapshotDamaged as error:
+            changes = {"error": RefreshFailed(str(error))}
+        except Exception as error:
+            _log.exception("a refresh failed in an unexpected way")
+            changes = {"error": RefreshFailed(f"unexpected {type(error).__name__}")}
+        if outcome in ("done", "unchanged"):
+            on_progress(Stage.DONE, 1, 1)
+        operation = replace(self.get(name), end_time=datetime.now(UTC), **changes)  # type: ignore[arg-type]
+        await stack.aclose()
+        self._finish(operation, outcome, time.monotonic() - started_s)
+
+    async def _refresh(
+        self, force: bool, on_progress: Callable[[Stage, int, int], None]
+    ) -> RefreshSummary:
+        old = self._states.current
+        base = await asyncio.to_thread(self._store.folder, old.graph_version)
+        await asyncio.to_thread(self._clean)
+        result = await self._run_job(base, force, on_progress)
+        if result.draft is None:
+            return _summary(old, old, result)
+        try:
+            on_progress(Stage.PROVING, 0, len(self._canaries))
+            new = await self._prepare(result.draft, least_kept=LEAST_KEPT)
+            on_progress(Stage.PUBLISHING, 0, 1)
+            try:
+                await asyncio.to_thread(self._store.publish, result.draft)
+            except BaseException:
+                await new.index.close()
+                raise
+            self._swap(new)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, result.draft, ignore_errors=True)
+        await asyncio.to_thread(self._clean)
+        return _summary(old, new, result)
+
+    async def _prepare(self, folder: Path, *, least_kept: float) -> ServingState:
+        """A proven state of the version in a folder. Raises InklingError, SnapshotDamaged."""
+        graph, vectors = await asyncio.to_thread(_read, folder)
+        new = await self._open_state(graph, vectors)
+        try:
+            await prove(
+                new,
+                self._states.current,
+                self._canaries,
+                image_limits=self._image_limits,
+                timeout_s=self._policy.prove_timeout_s,
+                least_kept=least_kept,
+            )
+        except BaseException:
+            await new.index.close()
+            raise
+        return new
+
+    def _swap(self, new: ServingState) -> None:
+        self._states.swap(new)
+        self._observer.graph_swapped(new)
+        _log.info(
+            "serving another graph",
+            extra={
+                "graph_version": new.graph_version,
+                "interest_count": len(new.graph.interests),
+            },
+        )
+
+    def _clean(self) -> None:
+        self._store.clean(
+            keep_count=self._policy.keep_count, in_use={self._states.current.graph_version}
+        )
+
+    def _note(self, operation: RefreshOperation) -> None:
+        self._operations[operation.name] = operation
+
+    def _finish(self, operation: RefreshOperation, outcome: Outcome, duration_s: float) -> None:
+        self._note(operation)
+        with suppress(OSError):  # a full disk must not make an ended refresh look as if it ran
+            self._files.save(operation)
+        self._running_name = ""
+        self._ended[operation.name].set()
+        self._observer.refresh_finished(outcome, duration_s)
+        problem = "" if operation.error is None else str(operation.error)
+        _log.log(
+            logging.ERROR if outcome == "failed" else logging.INFO,
+            "refresh ended",
+            extra={"outcome": outcome, "duration_s": round(duration_s, 1), "problem": problem},
+        )
+
+    def _last_stage_s(self) -> dict[Stage, float]:
+        """How long stages took in the latest refresh that succeeded."""
+        ended = [o for o in self.list() if o.summary is not None]
+        return ended[0].stage_s if ended else {}
+
+
+def _read(folder: Path) -> tuple[GraphSnapshot, Vectors | None]:
+    graph = load_snapshot(folder)
+    return graph, load_vectors(folder, len(graph.interests))
+
+
+def _summary(old: ServingState, new: ServingState, result: JobResult) -> RefreshSummary:
+    graph = new.graph
+    trending = sorted(
+        (interest for interest in graph.interests if interest.is_trending),
+        key=lambda interest: (-interest.trend_z, interest.id),
+    )
+    return RefreshSummary(
+        graph_version=graph.version,
+        base_version=old.graph_version,
+        **result.counts,
+        interest_count=len(graph.interests),
+        added_count=result.added_count,
+        retired_count=result.retired_count,
+        edge_count=len(graph.edges),
+        trending=tuple(trending[:_MAX_TRENDING]) if result.draft is not None else (),
+    )
