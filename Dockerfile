@@ -15,7 +15,7 @@ COPY server server
 COPY client client
 COPY training training
 # HEIC pictures need the extra `heic` as well; its wheel carries x265, which is GPL: your choice.
-RUN pip install '.[server]' -c requirements/constraints.txt
+RUN pip install '.[server,discovery]' -c requirements/constraints.txt
 RUN pip install --no-deps -r requirements/triton.txt
 COPY model_repository model_repository
 RUN useradd --create-home --uid 10001 inkling && install -d -o inkling /data

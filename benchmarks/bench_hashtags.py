@@ -8,9 +8,12 @@ not installed), on the same hashtags in the same run. Three questions:
 
 1. Gold splits (`eval/hashtags_gold.tsv`), letter case aside: right if it equals any of a hashtag's
    gold splits. Our weights were chosen on the dev sets and never on test-boun.
-2. Noisier hashtags with names and foreign words: `corpora/hashtags.jsonl.gz` has hashtags that
-   their authors wrote in CamelCase; that is how they split them. Split with their case, and without
-   it, which is the hard one. A seeded sample; our weights saw another one.
+2. Noisier hashtags: `corpora/hashtags.jsonl.gz` has hashtags that their authors wrote in CamelCase;
+   that is how they split them. Split with their case, and without it, which is hard; hardest are
+   those with a word that makes up less than a millionth of English text: names, foreign words and
+   slang (by the list that ours reads its words from, which is thus of little help to it). A seeded
+   sample; our weights saw another one. Authors who leave small words small (SeaofGreen) make some
+   of this gold wrong, for everyone alike.
 3. Time for each hashtag on one core, nothing cached, median of rounds in turn.
 
 Needs the sample data: INKLING_SAMPLE_DATA, else ../shared/data beside the repository.
@@ -30,6 +33,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.report import hardware, versions, write_report
+from inkling_server.interests.text.frequencies import english
 from inkling_server.interests.text.hashtags import split_hashtag
 from inkling_training.data import sample_data_dir
 
@@ -38,6 +42,8 @@ NOISY_COUNT = 1_500
 # The weights were chosen with the first hashtags of this shuffle in sight.
 CHOSEN_WITH = 1_500
 ROUNDS = 3
+WANTED = 0.85
+_RARE_SHARE = 1e-6
 # Keeps a hashtag apart that two gold sets split differently.
 _SET_MARK = "/"
 
@@ -62,7 +68,12 @@ def read_camel_case(path: Path) -> list[str]:
             found.update(dict.fromkeys(filter(CAMEL.fullmatch, json.loads(line)["hashtags"])))
     hashtags = list(found)
     random.Random(1).shuffle(hashtags)
-    return hashtags[CHOSEN_WITH : CHOSEN_WITH + NOISY_COUNT]
+    return hashtags[CHOSEN_WITH:]
+
+
+def words_of(hashtag: str) -> list[str]:
+    """Lower-case words of a CamelCase hashtag."""
+    return [word.lower() for word in re.findall("[A-Z][a-z]+", hashtag)]
 
 
 def splitters() -> dict[str, Splitter]:
@@ -110,8 +121,10 @@ def main() -> None:
     out: Path | None = parser.parse_args().out
     folder = sample_data_dir()
     gold = read_gold(folder / "eval" / "hashtags_gold.tsv")
-    camel = read_camel_case(folder / "corpora" / "hashtags.jsonl.gz")
-    splits = {hashtag: {" ".join(re.findall("[A-Z][a-z]+", hashtag)).lower()} for hashtag in camel}
+    unseen = read_camel_case(folder / "corpora" / "hashtags.jsonl.gz")
+    camel = unseen[:NOISY_COUNT]
+    shares = english()
+    rare = [tag for tag in unseen if any(shares.get(w, 0.0) < _RARE_SHARE for w in words_of(tag))]
     sets = {
         **gold,
         "all gold": {
@@ -119,8 +132,9 @@ def main() -> None:
             for name, part in gold.items()
             for hashtag, split in part.items()
         },
-        "noisy, with case": splits,
-        "noisy, lower case": {hashtag.lower(): split for hashtag, split in splits.items()},
+        "noisy, with case": {tag: {" ".join(words_of(tag))} for tag in camel},
+        "noisy, lower case": {tag.lower(): {" ".join(words_of(tag))} for tag in camel},
+        "noisy, rare words, lower case": {tag.lower(): {" ".join(words_of(tag))} for tag in rare},
     }
     found = splitters()
     for split in found.values():
@@ -130,34 +144,35 @@ def main() -> None:
     for name, split in found.items():
         by_set = {label: exact(split, part) for label, part in sets.items()}
         results[name] = {**by_set, "ms_per_hashtag": speed[name]}
+    installed = versions(("wordsegment", "wordninja"))
     lines = [
+        f"# Hashtags split exactly, on {hardware()}",
+        "",
+        "References: " + ", ".join(f"{k} {v}" for k, v in installed.items()) + ".",
+        "",
         f"| splitter | {' | '.join(f'{name} ({len(part)})' for name, part in sets.items())} | ms |",
         "|---" * (len(sets) + 2) + "|",
     ]
     for name, values in results.items():
-        shares = " | ".join(f"{100 * values[label]:.1f} %" for label in sets)
-        lines.append(f"| {name} | {shares} | {values['ms_per_hashtag']:.2f} |")
-    table = "\n".join(lines)
-    print(table)
-    report = json.dumps(
-        {
-            "benchmark": "hashtags",
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": platform.processor() or platform.machine(),
-            "counts": {label: len(part) for label, part in sets.items()},
-            "exact": {
-                name: {key: round(value, 4) for key, value in values.items()}
-                for name, values in results.items()
-            },
-        }
-    )
+        cells = " | ".join(f"{100 * values[label]:.1f} %" for label in sets)
+        lines.append(f"| {name} | {cells} | {values['ms_per_hashtag']:.2f} |")
+    held = results["inkling"]["all gold"] >= WANTED
+    lines += ["", f"- inkling >= {WANTED:.0%} of all gold hashtags: {'yes' if held else 'NO'}", ""]
+    lines += (__doc__ or "")[(__doc__ or "").index("1. Gold") :].strip().splitlines()
+    print("\n".join(lines))
+    report = {
+        "benchmark": "hashtags",
+        "hardware": hardware(),
+        "references": installed,
+        "counts": {label: len(part) for label, part in sets.items()},
+        "exact": {
+            name: {key: round(value, 4) for key, value in values.items()}
+            for name, values in results.items()
+        },
+    }
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        stem = f"{datetime.now(UTC):%Y-%m-%d}_hashtags"
-        (out / f"{stem}.json").write_text(report + "\n", encoding="utf-8")
-        question = (__doc__ or "").splitlines()[0]
-        (out / f"{stem}.md").write_text(f"# {question}\n\n{table}\n", encoding="utf-8")
-    print(report)
+        write_report(out, "hashtags", lines, report)
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from inkling_client.cli_graph import graph_app
 from inkling_client.cli_info import info
 from inkling_client.cli_serve import serve
 from inkling_client.cli_tag import tag
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(tag)
 app.command()(info)
+app.add_typer(graph_app)
 app.command(
     context_settings={
         "allow_extra_args": True,

@@ -20,6 +20,7 @@ from inkling_client.retry import RetryPolicy
 EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NO_SERVER = 3
+EXIT_INTERRUPTED = 130
 
 ServerOption = Annotated[
     str,

@@ -8,7 +8,7 @@ This module does not know how tables look (`cli_graph_view.py`).
 
 import itertools
 import sys
-from pathlib import Path
+import unicodedata
 from typing import Annotated
 
 import typer
@@ -53,13 +53,17 @@ graph_app = typer.Typer(
 _TABLE_ROWS = 20
 _OVERVIEW_TRENDING = 10
 _MAX_PREFIX_LENGTH = 100
+_SUGGESTIONS = 5
 
 VersionOption = Annotated[
-    str, typer.Option("--version", metavar="VERSION", help="Of this version. [default: the current]")
+    str,
+    typer.Option("--version", metavar="VERSION", help="Of this version, not the current one."),
 ]
 LimitOption = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help=f"At most so many. [default: {_TABLE_ROWS}; with --json: all]"),
+    typer.Option(
+        min=1, metavar="N", help=f"At most so many; without it {_TABLE_ROWS}, and all with --json."
+    ),
 ]
 VersionArgument = Annotated[
     str, typer.Argument(metavar="VERSION", help="See `inkling graph versions`.")
@@ -78,7 +82,7 @@ def show(
     ] = None,
     order: Annotated[
         Order | None,
-        typer.Option(help="What comes first: z-score is trend, PageRank is rank. [default: count]"),
+        typer.Option(help="What comes first; without it count, or trend with --trending."),
     ] = None,
     limit: LimitOption = None,
     json_lines: JsonOption = False,
@@ -159,9 +163,7 @@ def neighbors(
         )
     if json_lines:
         for neighbor in joined:
-            _write(
-                value_line(neighbor, graph_version=version, interest_id=found.interest_id)
-            )
+            _write(value_line(neighbor, graph_version=version, interest_id=found.interest_id))
         return
     console = Console(highlight=False)
     console.print(neighbor_table(console, found, joined))
@@ -190,9 +192,11 @@ def versions(
 
 @graph_app.command()
 def diff(
-    from_version: Annotated[str, typer.Argument(metavar="V1", help="See `inkling graph versions`.")],
+    from_version: Annotated[
+        str, typer.Argument(metavar="V1", help="See `inkling graph versions`.")
+    ],
     to_version: Annotated[
-        str, typer.Argument(metavar="[V2]", help="[default: the current one]")
+        str, typer.Argument(metavar="[V2]", help="Without it the current one.")
     ] = "",
     limit: Annotated[
         int | None,
@@ -200,7 +204,7 @@ def diff(
             min=1,
             max=1_000,
             metavar="N",
-            help=f"At most so many of each kind. [default: {_TABLE_ROWS}; with --json: 1,000]",
+            help=f"At most so many of each kind; without it {_TABLE_ROWS}, and 1,000 with --json.",
         ),
     ] = None,
     json_lines: JsonOption = False,
@@ -253,19 +257,21 @@ def _resolve(graph: GraphClient, text: str, version: str) -> Interest:
     wanted = " ".join(text.split())
     if not wanted or len(wanted) > _MAX_PREFIX_LENGTH:
         fail(EXIT_USAGE, f"an interest has 1 to {_MAX_PREFIX_LENGTH} characters")
-    near: list[Interest] = []
-    for interest in graph.interests(prefix=wanted, order="count", graph_version=version):
-        if _is_named(interest.phrase, wanted):
-            return interest
-        near.append(interest)
-    for interest in near:
-        if any(_is_named(alias, wanted) for alias in interest.aliases):
-            return interest
-    ...
+    near = list(graph.interests(prefix=wanted, order="count", graph_version=version))
+    for names in (lambda i: (i.phrase,), lambda i: i.aliases):  # a phrase goes first
+        for interest in near:
+            if any(_fold(name) == _fold(wanted) for name in names(interest)):
+                return interest
+    try:
+        return graph.interest(wanted, graph_version=version)
+    except UnknownInterest:
+        advice = ", ".join(interest.phrase for interest in near[:_SUGGESTIONS])
+        message = f"no interest {wanted!r} in graph {version}"
+        fail(EXIT_SOME_FAILED, f"{message}; there is: {advice}" if advice else message)
 
 
-def _is_named(name: str, wanted: str) -> bool:
-    return name.casefold() == wanted.casefold()
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _page_size(count: int | None) -> int:

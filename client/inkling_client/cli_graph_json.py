@@ -5,6 +5,7 @@ ISO 8601 in UTC. Lines are pure ASCII, as in `cli_json.py`.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -24,13 +25,15 @@ def value_line(value: "DataclassInstance", **more: Any) -> str:
 def line(**fields: Any) -> str:
     """A line of these keys; values of the client become objects."""
     return json.dumps(
-        _plain({k: asdict(v) if hasattr(v, "__dataclass_fields__") else v for k, v in fields.items()})
+        _plain(
+            {k: asdict(v) if hasattr(v, "__dataclass_fields__") else v for k, v in fields.items()}
+        )
     )
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
-        return round(value, DIGITS)
+        return round(value, DIGITS) if math.isfinite(value) else None
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):

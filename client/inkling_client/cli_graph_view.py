@@ -22,6 +22,10 @@ from inkling_client.graph_results import (
 )
 
 _GAP = 2
+_NAME_WIDTH = 24
+# From so many columns on there is room for more of them.
+_WIDE = 76
+_DOCUMENTS, _Z = ("Documents", 9), ("z", 6)
 _TRENDING = "yellow"
 # What the overview shows of each kind.
 _OVERVIEW_COUNT = 10
@@ -38,59 +42,49 @@ def interest_table(
         interests: its rows.
         bars: draws z-scores as bars, too.
     """
-    wide = min(console.width, MAX_WIDTH) >= 76
-    table = _columns(console, "Interest", flexible=1)
-    _number(table, "Documents", 9)
-    _number(table, "z", 6)
-    blocks = console.encoding.lower().startswith("utf")
+    wide = _is_wide(console)
     if bars:
-        table.add_column(width=12 if wide else 6, no_wrap=True)
-        largest = max((i.trend_z for i in interests), default=0.0) or 1.0
+        width = 12 if wide else 6
+        table = _table(console, "Interest", _DOCUMENTS, _Z, ("", width))
+        largest = max((interest.trend_z for interest in interests), default=0.0) or 1.0
     else:
-        if wide:
-            _number(table, "Rank", 8)
-        _number(table, "Community", 9)
+        rank = [("Rank", 8)] if wide else []
+        table = _table(console, "Interest", _DOCUMENTS, _Z, *rank, ("Community", 9))
     for interest in interests:
         cells: list[RenderableType] = [_name(interest), *_counts(interest)]
         if bars:
-            width = 12 if wide else 6
-            bar = score_bar(interest.trend_z / largest, width, blocks=blocks)
-            cells.append(Text(bar, _TRENDING))
+            cells.append(Text(_bar(console, interest.trend_z / largest, width), _TRENDING))
         else:
-            if wide:
-                cells.append(Text(f"{interest.rank:.2%}", justify="right"))
             number = interest.community_number
-            cells.append(Text("" if number is None else str(number), justify="right"))
+            cells += [f"{interest.rank:.3%}"] if wide else []
+            cells.append("" if number is None else str(number))
         table.add_row(*cells)
     return table
 
 
-def shown_of_all(shown_count: int, total: str, graph_version: str, advice: str) -> RenderableType:
+def shown_of_all(shown_count: int, graph_version: str, *, more: bool) -> RenderableType:
     """The line under a table that may be longer."""
-    return Text(
-        printable(f"{shown_count:,} of {total} in graph {graph_version}{advice}"),
-        "dim",
-        overflow="fold",
-    )
+    if not shown_count:
+        words = f"no such interest in graph {graph_version}"
+    elif more:
+        words = f"the first {shown_count:,} in graph {graph_version}; --limit N shows more"
+    else:
+        words = f"all {shown_count:,} in graph {graph_version}"
+    return Text(printable(words), "dim", overflow="fold")
 
 
 def neighbor_table(
     console: Console, interest: Interest, neighbors: Sequence[Neighbor]
 ) -> RenderableType:
     """What an interest is joined with: bars for the combined weight, numbers for its parts."""
-    wide = min(console.width, MAX_WIDTH) >= 76
-    blocks = console.encoding.lower().startswith("utf")
-    width = 16 if wide else 8
-    table = _columns(console, "Neighbour", flexible=1)
-    _number(table, "Weight", 6)
-    table.add_column(width=width, no_wrap=True)
-    _number(table, "Meaning", 7)
-    _number(table, "People", 6)
+    width = 16 if _is_wide(console) else 8
+    columns = (("Weight", 6), ("", width), ("Meaning", 7), ("People", 6))
+    table = _table(console, "Neighbour", *columns)
     for neighbor in neighbors:
         table.add_row(
             _name(neighbor.interest),
             _share(neighbor.weight, ""),
-            Text(score_bar(neighbor.weight, width, blocks=blocks), "cyan"),
+            Text(_bar(console, neighbor.weight, width), "cyan"),
             _share(neighbor.semantic, "dim"),
             _share(neighbor.engagement, "dim"),
         )
@@ -125,16 +119,12 @@ def overview(
     )
     parts: list[RenderableType] = [facts]
     if info.communities:
-        table = _columns(console, "Largest communities", flexible=1)
-        _number(table, "Number", 6)
-        _number(table, "Interests", 9)
+        table = _table(console, "Largest communities", ("Number", 6), ("Interests", 9))
         for club in info.communities[:_OVERVIEW_COUNT]:
-            table.add_row(
-                Text(printable(club.name)), str(club.number), f"{club.interest_count:,}"
-            )
+            table.add_row(Text(printable(club.name)), str(club.number), f"{club.interest_count:,}")
         parts += [Text(), table, *_more(len(info.communities), "communities")]
     if info.topics:
-        table = _columns(console, "Topics", flexible=1)
+        table = _table(console, "Topics")
         for topic in info.topics[:_OVERVIEW_COUNT]:
             table.add_row(Text(printable(", ".join(topic.words[:_OVERVIEW_WORDS]))))
         parts += [Text(), table, *_more(len(info.topics), "topics")]
@@ -146,13 +136,9 @@ def overview(
 
 def version_table(console: Console, versions: Iterable[GraphVersion]) -> RenderableType:
     """Every version that a server keeps."""
-    wide = min(console.width, MAX_WIDTH) >= 76
-    table = _columns(console, "Version", flexible=1)
-    table.add_column("Created (UTC)", width=16, no_wrap=True)
-    _number(table, "Interests", 9)
-    if wide:
-        _number(table, "Edges", 9)
-        _number(table, "Documents", 11)
+    wide = _is_wide(console)
+    more = [("Edges", 9), ("Documents", 11)] if wide else []
+    table = _table(console, "Version", ("Created (UTC)", 16), ("Interests", 9), *more)
     for version in versions:
         style = "bold green" if version.current else ""
         name = printable(version.graph_version) + (" (now)" if version.current else "")
@@ -191,17 +177,17 @@ def diff_view(console: Console, diff: GraphDiff) -> RenderableType:
             diff.no_longer_trending_count,
         ),
     )
+    listed = [_name(interest, "+ ") for _, _, _, interests, _ in lists for interest in interests]
+    width = max((name.cell_len for name in listed), default=0)
     for title, sign, colour, interests, count in lists:
         if not interests:
             continue
-        table = _columns(console, title, flexible=1)
-        _number(table, "Documents", 9)
-        _number(table, "z", 6)
+        table = _table(console, title, _DOCUMENTS, _Z, name_width=width)
         for interest in interests:
             table.add_row(_name(interest, f"{sign} ", colour), *_counts(interest))
         parts += [Text(), table, *_more(count, "", len(interests))]
     if diff.renamed:
-        table = _columns(console, "Renamed", flexible=1)
+        table = _table(console, "Renamed")
         for entry in diff.renamed:
             names = f"{printable(entry.from_phrase)} -> {printable(entry.to_phrase)}"
             table.add_row(Text(names))
@@ -219,21 +205,31 @@ def fact_table(rows: Iterable[tuple[str, str]]) -> RenderableType:
     return table
 
 
-def _columns(console: Console, title: str, *, flexible: int) -> Table:
-    """A table as wide as people read, whose first column takes what is left."""
-    table = Table(
-        box=None,
-        padding=(0, _GAP, 0, 0),
-        pad_edge=False,
-        width=min(console.width, MAX_WIDTH) - 1,
-        header_style="bold",
-    )
-    table.add_column(title, ratio=flexible, overflow="fold")
+def _table(
+    console: Console, title: str, *others: tuple[str, int], name_width: int = _NAME_WIDTH
+) -> Table:
+    """A table whose first column takes what it needs, as far as the others leave room.
+
+    Args:
+        console: where it will be printed.
+        title: of the first column.
+        others: title and width of the others; they hold numbers, and bars where there is no title.
+        name_width: least width of the first column, so that tables in a row are alike.
+    """
+    left = min(console.width, MAX_WIDTH) - 1 - sum(width + _GAP for _, width in others)
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column(title, min_width=min(left, name_width), max_width=left, overflow="fold")
+    for name, width in others:
+        table.add_column(name, width=width, justify="right" if name else "left", no_wrap=True)
     return table
 
 
-def _number(table: Table, title: str, width: int) -> None:
-    table.add_column(title, width=width, justify="right", no_wrap=True)
+def _is_wide(console: Console) -> bool:
+    return console.width >= _WIDE
+
+
+def _bar(console: Console, share: float, width: int) -> str:
+    return score_bar(share, width, blocks=console.encoding.lower().startswith("utf"))
 
 
 def _name(interest: Interest, before: str = "", colour: str = "") -> Text:

@@ -22,7 +22,7 @@ DIGITS = 6
 def outcome_line(path: str, outcome: TagResult | InklingClientError) -> str:
     """One picture's line, without the line's end."""
     if isinstance(outcome, InklingClientError):
-        return json.dumps({"path": path, "error": _error(outcome)})
+        return json.dumps({"path": path, "error": error_fields(outcome)})
     return json.dumps(
         {
             "path": path,
@@ -52,7 +52,8 @@ def _tag(tag: Tag) -> dict[str, Any]:
     return fields
 
 
-def _error(error: InklingClientError) -> dict[str, Any]:
+def error_fields(error: InklingClientError) -> dict[str, Any]:
+    """An error as an object."""
     fields: dict[str, Any] = {
         "reason": error.reason,
         "code": error.code.name,

@@ -110,6 +110,14 @@ class AsyncGraphClient:
             if not request.page_token:
                 return
 
+    async def interest(self, interest_id: str, *, graph_version: str = "") -> Interest:
+        """One interest by its id. Raises UnknownInterest where the version does not have it."""
+        request = graph_pb2.ListNeighborsRequest(
+            interest_id=interest_id, graph_version=graph_version, page_size=1
+        )
+        answer = await self._call(lambda s: self._graph.ListNeighbors(request, timeout=s))
+        return interest_of(answer.interest)
+
     async def neighbors(
         self,
         interest_id: str,

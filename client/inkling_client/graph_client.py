@@ -117,6 +117,14 @@ class GraphClient:
             if not request.page_token:
                 return
 
+    def interest(self, interest_id: str, *, graph_version: str = "") -> Interest:
+        """One interest by its id. Raises UnknownInterest where the version does not have it."""
+        request = graph_pb2.ListNeighborsRequest(
+            interest_id=interest_id, graph_version=graph_version, page_size=1
+        )
+        answer = self._call(lambda s: self._graph.ListNeighbors(request, timeout=s))
+        return interest_of(answer.interest)
+
     def neighbors(
         self,
         interest_id: str,
@@ -264,6 +272,4 @@ class RefreshHandle:
 
     def _wait_a_moment(self, left_s: float) -> operations_pb2.Operation:
         request, call_s = wait_request(self.name, left_s)
-        return self._call(
-            lambda s: self._operations.WaitOperation(request, timeout=s), call_s
-        )
+        return self._call(lambda s: self._operations.WaitOperation(request, timeout=s), call_s)

@@ -6,7 +6,7 @@ every picture gets one tag whose phrase is the picture's own bytes, unless `scri
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 
 import grpc
@@ -231,9 +231,19 @@ def response(request: tagging_pb2.TagRequest) -> tagging_pb2.TagResponse:
 
 
 class RunningServer:
-    """The fake on a loopback port; can stop, and start again on the same port."""
+    """The fake on a loopback port; can stop, and start again on the same port.
 
-    def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
+    Args:
+        credentials: to encrypt with.
+        add_more: adds further services to the server.
+    """
+
+    def __init__(
+        self,
+        credentials: grpc.ServerCredentials | None = None,
+        add_more: Callable[[grpc.Server], None] = lambda _: None,
+    ) -> None:
+        self._add_more = add_more
         self.fake = FakeInkling()
         self.health = health.HealthServicer()
         self._credentials = credentials
@@ -253,6 +263,7 @@ class RunningServer:
         tagging_pb2_grpc.add_TaggingServiceServicer_to_server(self.fake, server)
         info_pb2_grpc.add_InfoServiceServicer_to_server(self.fake, server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
+        self._add_more(server)
         self.health.set("", health_pb2.HealthCheckResponse.SERVING)
         address = f"127.0.0.1:{self.port}"
         if self._credentials is None:

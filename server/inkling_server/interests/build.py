@@ -11,6 +11,7 @@ files or serves.
 Shapes: N interests, D dimensions.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -131,6 +132,7 @@ def build_graph(
         topics=_topics(state),
         communities=structure.communities,
         document_count=state.document_count,
+        origin=json.dumps({name: mark.offset for name, mark in sorted(state.watermark.items())}),
     )
     before, now = ({i.id for i in graph.interests} for graph in (previous, snapshot))
     return Built(snapshot, vectors, len(now - before), len(before - now))

@@ -201,6 +201,7 @@ def make_snapshot(
     topics: Sequence[Topic] = (),
     communities: Sequence[Community] = (),
     document_count: int = 0,
+    origin: str = "",
 ) -> GraphSnapshot:
     """Sorts the interests; date (UTC) and content name the version: "2026-11-22-1a2b3c4d".
 
@@ -211,6 +212,8 @@ def make_snapshot(
         topics: by number.
         communities: by number.
         document_count: documents that were read for it.
+        origin: what else tells this version from others that say the same, such as how far the
+            feed was read for it.
 
     Raises:
         ValueError: ids are not unique, or interests with edges are not sorted by id.
@@ -219,15 +222,15 @@ def make_snapshot(
     if edges is not None and len(edges) and ordered != tuple(interests):
         raise ValueError("edges name rows of sorted interests, and these are not sorted")
     edges = edges or Edges.none()
-    digest = _digest(ordered, edges, tuple(topics), tuple(communities), document_count)
+    groups = tuple(topics), tuple(communities)
+    digest = _digest(ordered, edges, *groups, document_count, origin)
     day = created_time.astimezone(UTC).date()
     return GraphSnapshot(
         f"{day:%Y-%m-%d}-{digest}",
         created_time,
         ordered,
         edges,
-        tuple(topics),
-        tuple(communities),
+        *groups,
         document_count,
     )
 
@@ -238,6 +241,7 @@ def _digest(
     topics: tuple[Topic, ...],
     communities: tuple[Community, ...],
     document_count: int,
+    origin: str,
 ) -> str:
     """Eight hex digits of everything that a version says."""
     digest = hashlib.sha256()
@@ -261,7 +265,7 @@ def _digest(
     ]
     groups = [[t.number, t.words] for t in topics]
     clubs = [[c.number, c.name, c.interest_count] for c in communities]
-    digest.update(json.dumps([nodes, groups, clubs, document_count]).encode())
+    digest.update(json.dumps([nodes, groups, clubs, document_count, origin]).encode())
     for array in (edges.ends_E2, edges.semantic_E, edges.engagement_E, edges.weight_E):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:8]

@@ -8,18 +8,24 @@ are interests.
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 
 from inkling_server.interests.noun_kinds import noun_kinds
 from inkling_server.interests.phrases.candidates import Key
 from inkling_server.interests.phrases.corpus import PhraseRecord
+from inkling_server.interests.phrases.tag_lexicon import load_lexicon
 from inkling_server.interests.quality import capital_share, is_name
-from inkling_server.interests.text.tokens import tokens
-from inkling_server.interests.word_lists import given_names
+from inkling_server.interests.text.tokens import token, tokens
+from inkling_server.interests.word_lists import capital_words, given_names
 
 _JOINTS = re.compile(r"[\s\-‐‑–_'’.&]+")
 # An abbreviation is this short; longer words in capitals are shouted.
 _LONGEST_ABBREVIATION = 5
-_HALF = 0.5
+_INITIALS = 3
+# Shares of a word's or phrase's occurrences with capitals.
+_MOSTLY_NAMED = 0.6
+_MOSTLY_NOUN = 0.5
+_SOMETIMES, _CAPITAL, _NEARLY_ALWAYS = 0.3, 0.5, 0.8
 # A form is an alias when it is seen so often, also as a share of all.
 _ALIAS_COUNT = 2
 _ALIAS_SHARE = 0.01
@@ -41,20 +47,85 @@ def meaning_key(key: Key) -> str:
     return name_key("".join(key))
 
 
-def display_form(record: PhraseRecord) -> str:
-    """The form that reads naturally: number and spelling as most people write it, names as names.
+class Writing:
+    """How a corpus writes words: with a capital or without."""
 
-    A headline's capitals make no name: common nouns are lower case, whatever the headline says.
-    """
-    lower = _commonest_lower(record.forms)
-    cased = Counter(
-        {form: count for form, count in record.forms.items() if form.lower() == lower}
-    )
-    if _is_proper(record, lower):
-        return _name_form(cased, lower)
-    return " ".join(
-        _word_form(word, position, cased) for position, word in enumerate(lower.split())
-    )
+    def __init__(self, records: Iterable[PhraseRecord]) -> None:
+        self._capital: Counter[str] = Counter()
+        self._total: Counter[str] = Counter()
+        for record in records:
+            for form, count in record.forms.items():
+                for word in form.split():
+                    lower = word.lower()
+                    self._total[lower] += count
+                    if word != lower:
+                        self._capital[lower] += count
+
+    def is_proper(self, word: str) -> bool:
+        """Whether a lower-case word is a name wherever it stands, or part of one."""
+        if word in capital_words():
+            return True
+        kind = noun_kinds().get(word)
+        if kind is None and word.endswith("s"):
+            if word[:-1] in capital_words():
+                return True
+            kind = noun_kinds().get(token(word).normal)
+        share = self._capital[word] / max(1, self._total[word])
+        if kind is None:
+            return share >= _CAPITAL and word not in load_lexicon()
+        if kind.noun_share < _MOSTLY_NOUN:
+            return False
+        # A common noun that headlines like ("Review") is none; one that is also a brand may be.
+        return share >= (_SOMETIMES if kind.is_proper else _NEARLY_ALWAYS)
+
+    def display_form(self, record: PhraseRecord) -> str:
+        """The form that reads naturally: number and spelling as most people write it, names with
+        capitals.
+
+        A headline's capitals make no name: common nouns are lower case, whatever it says.
+        """
+        lower = _commonest_lower(record.forms)
+        cased = Counter({form: n for form, n in record.forms.items() if form.lower() == lower})
+        words = lower.split()
+        if self._is_whole_name(record, lower):
+            return _name_form(cased, lower)
+        proper = [self.is_proper(word) for word in words]
+        if len(words) == 1:
+            proper = [proper[0] and self._is_single_name(record, lower)]
+        if all(proper) or (any(proper) and capital_share(record) >= _SOMETIMES):
+            return _name_form(cased, lower)
+        return " ".join(
+            _word_form(word, place, cased, is_proper=proper[place])
+            for place, word in enumerate(words)
+        )
+
+    def _is_single_name(self, record: PhraseRecord, lower: str) -> bool:
+        """Headlines are full of lone capitals: a common noun is a name where sentences say so."""
+        kind = noun_kinds().get(record.key[0])
+        is_common = kind is not None and not kind.is_proper and lower not in capital_words()
+        if not is_common or record.key[0] in capital_words():
+            return True
+        return record.name_count >= _MOSTLY_NAMED * record.count
+
+    def _is_whole_name(self, record: PhraseRecord, lower: str) -> bool:
+        kinds = noun_kinds()
+        words = record.key
+        known = kinds.get(" ".join(words)) or kinds.get(lower)
+        if known is not None:
+            return known.is_proper
+        if len(words) == 1:
+            return False
+        if words[0] in given_names() and (
+            _is_no_common_noun(words[-1]) or capital_share(record) >= _SOMETIMES
+        ):
+            return True
+        if not is_name(record):
+            return all(map(_is_no_common_noun, words)) and not any(
+                word in load_lexicon() for word in words
+            )
+        # "Short Ribs" in headlines: where every word is a common noun, only running text tells.
+        common = all(word in kinds and not kinds[word].is_proper for word in words)
+        return not common or record.name_count / record.count >= _NEARLY_ALWAYS
 
 
 def aliases(records: list[PhraseRecord], phrase: str) -> tuple[str, ...]:
@@ -82,22 +153,7 @@ def _commonest_lower(forms: Counter[str]) -> str:
     return min(counts, key=lambda form: (-counts[form], len(form), form))
 
 
-def _is_proper(record: PhraseRecord, lower: str) -> bool:
-    kinds = noun_kinds()
-    known = kinds.get(" ".join(record.key)) or kinds.get(lower)
-    if known is not None:
-        return known.is_proper
-    words = record.key
-    if len(words) > 1 and words[0] in given_names() and _is_rare_noun(words[-1]):
-        return True
-    if not is_name(record):
-        return False
-    # "Short Ribs" in headlines: when every word is a common noun, only running text tells.
-    common = all(word in kinds and not kinds[word].is_proper for word in words)
-    return not common or 2 * record.name_count > record.count and capital_share(record) > _HALF
-
-
-def _is_rare_noun(word: str) -> bool:
+def _is_no_common_noun(word: str) -> bool:
     kind = noun_kinds().get(word)
     return kind is None or kind.is_proper
 
@@ -116,22 +172,29 @@ def _name_form(cased: Counter[str], lower: str) -> str:
     )
     if fitting:
         return min(fitting, key=lambda form: (-fitting[form], form))
-    return " ".join(word[:1].upper() + word[1:] for word in lower.split())
+    return " ".join(map(_capital, lower.split()))
 
 
-def _word_form(word: str, position: int, cased: Counter[str]) -> str:
-    """A common word is lower case; one mostly written otherwise is an abbreviation or a name in
-    the phrase ("3D model", "Greek salad", "iPhone case").
+def _word_form(word: str, place: int, cased: Counter[str], *, is_proper: bool) -> str:
+    """A common word is lower case; one mostly written otherwise is an abbreviation or a brand
+    ("3D model", "iPhone case").
     """
     written: Counter[str] = Counter()
     for form, count in cased.items():
-        written[form.split()[position]] += count
-    kind = noun_kinds().get(word)
-    top, count = max(written.items(), key=lambda item: (item[1], item[0]))
-    is_abbreviation = top.isupper() and len(word) <= _LONGEST_ABBREVIATION
-    is_mixed = top[1:] != top[1:].lower() and not top.isupper()
-    if (is_abbreviation and (kind is None or len(word) <= 3)) or is_mixed:
-        return top if 2 * count > written.total() else word
-    if kind is not None and kind.is_proper:
-        return word[:1].upper() + word[1:]
+        written[form.split()[place]] += count
+    fitting = {form: n for form, n in written.items() if form != word}
+    top = max(fitting, key=lambda form: (fitting[form], form), default=word)
+    is_short = len(word) <= _LONGEST_ABBREVIATION
+    if is_proper:
+        return top if top != word and (is_short or not top.isupper()) else _capital(word)
+    is_common = noun_kinds().get(word) is not None or word in load_lexicon()
+    is_abbreviation = top.isupper() and is_short and (not is_common or len(word) <= _INITIALS)
+    is_mixed = top[1:] != top[1:].lower() and not top.isupper() and top[:1].islower()
+    is_brand = is_mixed and not is_common
+    if is_abbreviation or is_brand:
+        return top if 2 * written[top] > written.total() else word
     return word
+
+
+def _capital(word: str) -> str:
+    return word[:1].upper() + word[1:]

@@ -14,19 +14,21 @@ It knows one phrase at a time, no graph, and no embeddings.
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 from inkling_server.interests import word_lists
 from inkling_server.interests.noun_kinds import CONCRETE, MEASURES, NounKind, noun_kinds
 from inkling_server.interests.phrases.candidates import Key
 from inkling_server.interests.phrases.corpus import PhraseRecord
-from inkling_server.interests.phrases.tag_lexicon import load_lexicon
+from inkling_server.interests.phrases.tag_lexicon import guess_tag, load_lexicon
+from inkling_server.interests.phrases.weak_words import WEAK_MODIFIERS
 from inkling_server.interests.text import frequencies
-from inkling_server.interests.text.lexicons import lemmas
+from inkling_server.interests.text.lexicons import lemmas, read_lines
 from inkling_server.interests.text.slang import slang
 from inkling_server.interests.text.stop_words import STOP_WORDS
 
@@ -36,11 +38,21 @@ _KNOWN = 5e-8
 _FAMILIAR = 3e-7
 _EVERYDAY = 2e-5
 # This many times more frequent in another language than in English: foreign. A noun that English
-# dictionaries list may be shared ("hotel").
-_FOREIGN, _FOREIGN_NOUN = 2.0, 8.0
+# dictionaries list may be shared ("hotel"), and names are ("Portugal").
+_FOREIGN, _FOREIGN_NOUN, _FOREIGN_NAME = 2.0, 8.0, 80.0
 _NAME_SHARE = 0.6
+_MOSTLY = 0.5
+# Kinds of what people do, beside what they point at.
+_EVENTFUL = frozenset({"act", "event", "group"})
 _LONGEST_WORD = 18
-_WORD = re.compile(r"[a-z][a-z.&'-]*[a-z0-9]\+*")
+# An acronym that no dictionary lists is known to many from here on.
+_KNOWN_ACRONYM = 1.5e-6
+_LONGEST_ACRONYM = 5
+_SHORTEST_WORD, _SHORTEST_NEW_WORD = 3, 4
+# A word that mostly follows one that phrases cannot begin with: "york", "zealand".
+_TAIL_SHARE, _TAIL_COUNT = 0.5, 10
+_WORD = re.compile(r"(?:[od]')?[a-z](?:[a-z.&-]*[a-z0-9])?\+*")
+_NO_PREFIX = re.compile(r"(?:re|pre|un|non|ex|co|mid|year|month|week|day)-")
 _NOUN_TAGS = ("NN", "NNS", "NNP", "NNPS")
 _MODIFIER_TAGS = (*_NOUN_TAGS, "JJ", "VBG", "VBN")
 
@@ -51,12 +63,14 @@ class QualitySettings:
 
     Attributes:
         min_association: of the words of a phrase that no dictionary knows, NPMI in [-1, 1].
+        min_vague_association: the same where the last word says little by itself ("trip").
         min_person_documents: documents that must name a person: someone who is talked about
             by many, not someone's friend.
         blocked: words that no interest holds.
     """
 
-    min_association: float = 0.35
+    min_association: float = 0.3
+    min_vague_association: float = 0.45
     min_person_documents: int = 8
     blocked: frozenset[str] = frozenset()
 
@@ -118,14 +132,19 @@ class QualityJudge:
     def _is_allowed(self, word: str) -> bool:
         return (
             word not in self._refused
+            and _NO_PREFIX.match(word) is None
             and word not in STOP_WORDS
             and len(word) <= _LONGEST_WORD
-            and (word in word_lists.clear_words() or _WORD.fullmatch(frequencies.plain(word)) is not None)
+            and (word in word_lists.clear_words() or _WORD.fullmatch(_unaccented(word)) is not None)
         )
 
     def _is_clear_phrase(self, record: PhraseRecord) -> bool:
         words = record.key
+        if words[0] in _tails() or self._is_titled_person(words):
+            return False
         known = _noun(" ".join(words)) or _noun(record.text.lower())
+        if known is not None and words[-1] in word_lists.weak_heads() and not known.is_proper:
+            known = None if known.kind == "person" or known.kind not in CONCRETE else known
         starts_vague = words[0] in word_lists.vague_modifiers()
         if known is not None and known.kind not in MEASURES:
             if not starts_vague or known.is_proper:
@@ -134,25 +153,57 @@ class QualityJudge:
                 return True
         if starts_vague or any(word in word_lists.vague_modifiers() for word in words[1:-1]):
             return False
+        if words[0] in word_lists.given_names() and _is_rare(words[-1]):
+            return self._is_clear_name(record)
         if not all(_is_english(word) for word in words):
-            return is_name(record) and all(_share(word) >= _KNOWN for word in words) and self._belongs(record)
+            return (
+                is_name(record)
+                and all(_share(word) >= _KNOWN for word in words)
+                and self._belongs(record, self._settings.min_association)
+            )
         if is_name(record):
             return self._is_clear_name(record)
-        return _is_compound(words) and self._belongs(record)
+        return self._is_compound(record)
 
-    def _belongs(self, record: PhraseRecord) -> bool:
-        return self._associations.weakest(record.key) >= self._settings.min_association
+    def _belongs(self, record: PhraseRecord, least: float) -> bool:
+        return self._associations.weakest(record.key) >= least
+
+    def _is_compound(self, record: PhraseRecord) -> bool:
+        """Modifiers and a noun that says something, or that they make say something."""
+        head = record.key[-1]
+        if head in word_lists.weak_heads() or not all(map(_is_modifier, record.key[:-1])):
+            return False
+        least = self._settings.min_association
+        noun = _noun(head)
+        if head in word_lists.clear_words():
+            return self._belongs(record, least)
+        if noun is None:
+            return _is_plain_noun(head) and self._belongs(record, least)
+        if head in word_lists.vague_words() or noun.kind not in CONCRETE | _EVENTFUL:
+            return all(map(_is_noun, record.key[:-1])) and self._belongs(
+                record, self._settings.min_vague_association
+            )
+        return noun.noun_share >= _MOSTLY and self._belongs(record, least)
+
+    def _is_titled_person(self, words: Key) -> bool:
+        """"coach Andy Robinson", "President Putin": the name alone is the interest."""
+        titles = [_is_title(word) for word in words]
+        return any(
+            titled and (words[place + 1] in word_lists.given_names() or _is_rare(words[place + 1]))
+            for place, titled in enumerate(titles[:-1])
+        ) and _noun(" ".join(words)) is None
 
     def _is_clear_name(self, record: PhraseRecord) -> bool:
         words = record.key
-        kinds = [_noun(word) for word in words]
         if words[0] in word_lists.given_names():
             return record.document_count >= self._settings.min_person_documents
-        # "coach Andy Robinson", "President Putin": the name alone is the interest.
-        is_titled = kinds[0] is not None and kinds[0].kind == "person" and not kinds[0].is_proper
-        if is_titled and any(kind is None or kind.is_proper for kind in kinds[1:]):
+        least = self._settings.min_association
+        is_sentence = _noun(words[-1]) is None and _tag(words[-1]) not in _NOUN_TAGS
+        if is_sentence or len(words[-1]) < _SHORTEST_WORD:
             return False
-        return words[-1] not in word_lists.vague_words() and self._belongs(record)
+        if words[-1] in word_lists.weak_heads() and record.name_count < _MOSTLY * record.count:
+            return False
+        return self._belongs(record, least)
 
 
 def capital_share(record: PhraseRecord) -> float:
@@ -173,6 +224,14 @@ def is_name(record: PhraseRecord) -> bool:
     return max(record.name_count / record.count, capital_share(record)) >= _NAME_SHARE
 
 
+def may_be_surname(record: PhraseRecord) -> bool:
+    """Whether a single word may be the rest of somebody's whole name."""
+    if len(record.key) > 1 or not is_name(record):
+        return False
+    noun = _noun(record.key[0])
+    return noun is None or (noun.kind == "person" and noun.is_proper)
+
+
 def _holds(form: str, entry: str) -> bool:
     if " " in entry:
         return f" {entry} " in f" {form} "
@@ -182,10 +241,14 @@ def _holds(form: str, entry: str) -> bool:
 def _is_clear_word(word: str, record: PhraseRecord) -> bool:
     if word in word_lists.clear_words():
         return True
-    if word in word_lists.vague_words() or word in word_lists.vague_modifiers() or len(word) < 3:
+    if word in word_lists.vague_words() or word in word_lists.vague_modifiers():
+        return False
+    if len(word.replace(".", "")) < _SHORTEST_WORD:
         return False
     noun = _noun(word)
     named = is_name(record)
+    if word in _tails():
+        return False
     if word in word_lists.given_names() and (named or noun is None or noun.is_proper):
         return False
     if noun is None:
@@ -194,54 +257,50 @@ def _is_clear_word(word: str, record: PhraseRecord) -> bool:
         return False
     if noun.is_proper:
         return named or (noun.kind in ("location", "object") and _share(word) >= _FAMILIAR)
-    if _tag(word) not in (None, *_NOUN_TAGS):
+    if load_lexicon().get(word, "NN") not in _NOUN_TAGS:
         return False
-    return noun.kind in CONCRETE and noun.noun_share >= 0.5
+    return noun.kind in CONCRETE and noun.noun_share >= _MOSTLY
 
 
 def _is_new_word(word: str, record: PhraseRecord, named: bool) -> bool:
     """A word that the dictionary does not list: a name, or a noun younger than it."""
     share = _share(word)
-    tag = _tag(word)
-    if tag not in (None, "NN", "NNS") or word in slang() or not _is_english(word):
+    if word in slang() or not _is_english(word, is_name=named):
+        return False
+    if named and _is_acronym(record) and len(word) <= _LONGEST_ACRONYM:
+        return share >= (_KNOWN_ACRONYM if len(word) < _SHORTEST_NEW_WORD else _FAMILIAR)
+    if len(word) < _SHORTEST_NEW_WORD or _tag(word) not in ("NN", "NNS") or word in lemmas().verbs:
         return False
     if named:
-        return share >= _FAMILIAR and (tag is None or share < _EVERYDAY)
-    if word in lemmas().verbs or word.endswith(("ed", "ly", "est", "ing")):
-        return False
-    return _KNOWN <= share < _EVERYDAY
+        return share >= _FAMILIAR and (word not in load_lexicon() or share < _EVERYDAY)
+    return "-" not in word and _KNOWN <= share < _EVERYDAY
 
 
-def _is_compound(words: Key) -> bool:
-    """Modifiers and a noun that says something."""
-    head = _noun(words[-1])
-    if words[-1] in word_lists.vague_words():
-        return False
-    if words[-1] not in word_lists.clear_words():
-        if head is None:
-            if not _is_plain_noun(words[-1]):
-                return False
-        elif head.noun_share < 0.5 or head.kind not in CONCRETE | {"group", "event", "act"}:
-            return False
-    return all(_is_modifier(word) for word in words[:-1])
+def _is_noun(word: str) -> bool:
+    noun = _noun(word)
+    return noun is not None and noun.noun_share >= _MOSTLY
 
 
 def _is_modifier(word: str) -> bool:
     noun = _noun(word)
-    if noun is not None and (noun.noun_share >= 0.5 or noun.is_proper):
+    if _is_noun(word) or (noun is not None and noun.is_proper):
         return True
-    tag = _tag(word)
-    return (tag is None and _share(word) >= _KNOWN) or tag in _MODIFIER_TAGS
+    if noun is None and word in lemmas().verbs:
+        return False
+    return _share(word) >= _KNOWN and _tag(word) in _MODIFIER_TAGS
 
 
 def _is_plain_noun(word: str) -> bool:
-    return _tag(word) in (None, "NN", "NNS") and _KNOWN <= _share(word) < _EVERYDAY
+    return _tag(word) in ("NN", "NNS") and _KNOWN <= _share(word) < _EVERYDAY
 
 
 @lru_cache(maxsize=1 << 17)
-def _is_english(word: str) -> bool:
+def _is_english(word: str, *, is_name: bool = False) -> bool:
     """Not mainly a word of another language."""
-    limit = _FOREIGN if _noun(word) is None else _FOREIGN_NOUN
+    noun = _noun(word)
+    limit = _FOREIGN if noun is None and not is_name else _FOREIGN_NOUN
+    if noun is not None and noun.is_proper:
+        limit = _FOREIGN_NAME
     parts = [part for part in re.split(r"[-.&]", word) if part]
     return all(
         frequencies.foreign().get(frequencies.plain(part), 0.0) <= limit * _share(part)
@@ -263,5 +322,45 @@ def _noun(word: str) -> NounKind | None:
     return noun_kinds().get(word)
 
 
-def _tag(word: str) -> str | None:
-    return load_lexicon().get(word)
+def _tag(word: str) -> str:
+    return load_lexicon().get(word) or guess_tag(word)
+
+
+def _unaccented(word: str) -> str:
+    return "".join(
+        letter for letter in unicodedata.normalize("NFKD", word) if not unicodedata.combining(letter)
+    )
+
+
+def _is_title(word: str) -> bool:
+    noun = _noun(word)
+    return noun is not None and noun.kind == "person" and not noun.is_proper
+
+
+def _is_rare(word: str) -> bool:
+    """No common noun or adjective: the beginning of a name."""
+    noun = _noun(word)
+    return (noun is None or noun.is_proper) and word not in load_lexicon()
+
+
+def _is_acronym(record: PhraseRecord) -> bool:
+    shouted = sum(count for form, count in record.forms.items() if form.isupper())
+    return 2 * shouted > record.forms.total()
+
+
+@cache
+def _tails() -> frozenset[str]:
+    """Words that mostly follow a weak modifier, which phrases cannot begin with: what is left of
+    "New York" is no phrase. From the packaged counts of word pairs.
+    """
+    every: Counter[str] = Counter()
+    weak: Counter[str] = Counter()
+    for line in read_lines("bigrams.txt.gz"):
+        first, _, _, *pairs = line.split()
+        for second, count in zip(pairs[::2], map(int, pairs[1::2]), strict=True):
+            every[second] += count
+            if first in WEAK_MODIFIERS:
+                weak[second] = max(weak[second], count)
+    return frozenset(
+        word for word, count in weak.items() if count >= max(_TAIL_COUNT, _TAIL_SHARE * every[word])
+    )

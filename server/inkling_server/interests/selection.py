@@ -10,13 +10,13 @@ the next. It is a pure function of its arguments; it knows no documents, topics 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from inkling_server.interests.graph import Interest, interest_id
 from inkling_server.interests.naming import (
+    Writing,
     aliases,
-    display_form,
     meaning_key,
     name_key,
     phrase_key,
@@ -27,8 +27,10 @@ from inkling_server.interests.quality import (
     Associations,
     QualityJudge,
     QualitySettings,
-    is_name,
+    may_be_surname,
 )
+
+_SURNAME_INSIDE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class SelectionSettings:
     max_interests: int = 20_000
     blocked: frozenset[str] = frozenset()
     min_standing_alone: float = 0.4
-    max_inside: float = 2.0
+    max_inside: float = 1.5
     quality: QualitySettings = field(default_factory=QualitySettings)
 
 
@@ -104,10 +106,10 @@ def choose_interests(
     """
     settings = settings or SelectionSettings()
     groups = _by_meaning(records.values(), settings.min_documents, previous)
-    judge = QualityJudge(
-        Associations(records.values()), _with_blocked(settings.quality, settings.blocked)
-    )
+    quality = replace(settings.quality, blocked=settings.quality.blocked | settings.blocked)
+    judge = QualityJudge(Associations(records.values()), quality)
     names = _Names(previous)
+    writing = Writing(records.values())
     kept: dict[str, list[PhraseRecord]] = {interest.id: [] for interest in previous}
     fresh = []
     inside = _most_inside(records.values())
@@ -121,12 +123,13 @@ def choose_interests(
     for interest in previous:
         stays = [r for r in kept[interest.id] if not is_retired(r) and not judge.is_blocked(r)]
         if interest.pinned or stays:
-            chosen.append(_kept(interest, kept[interest.id] if interest.pinned else stays, names))
+            group = kept[interest.id] if interest.pinned else stays
+            chosen.append(_kept(interest, group, names, writing))
     fresh.sort(key=lambda group: (-_documents(group), group[0].key))
     for group in fresh:
         if len(chosen) >= settings.max_interests:
             break
-        made = _made(group, names)
+        made = _made(group, names, writing)
         if made is not None:
             chosen.append(made)
     return sorted(chosen, key=lambda interest: interest.interest_id)
@@ -234,15 +237,17 @@ def _is_new(
 
 def _most_allowed(record: PhraseRecord, settings: SelectionSettings) -> float:
     # A lone surname is mostly the rest of a whole name.
-    share = 0.25 if len(record.key) == 1 and is_name(record) else settings.max_inside
+    share = _SURNAME_INSIDE if may_be_surname(record) else settings.max_inside
     return share * record.document_count
 
 
-def _kept(interest: Interest, group: list[PhraseRecord], names: _Names) -> Chosen:
+def _kept(
+    interest: Interest, group: list[PhraseRecord], names: _Names, writing: Writing
+) -> Chosen:
     """A previous interest with what the records now say of it."""
     phrase = interest.phrase
     if group and not interest.pinned:
-        newer = display_form(max(group, key=lambda record: record.document_count))
+        newer = writing.display_form(max(group, key=lambda record: record.document_count))
         if names.take(newer, interest.id):
             phrase = newer
     forms = (*interest.aliases, *([interest.phrase] if phrase != interest.phrase else ()))
@@ -261,9 +266,9 @@ def _kept(interest: Interest, group: list[PhraseRecord], names: _Names) -> Chose
     )
 
 
-def _made(group: list[PhraseRecord], names: _Names) -> Chosen | None:
+def _made(group: list[PhraseRecord], names: _Names, writing: Writing) -> Chosen | None:
     """A new interest, or None where its name is another's."""
-    phrase = display_form(group[0])
+    phrase = writing.display_form(group[0])
     if not names.is_free(phrase):
         return None
     chosen_id = names.new_id(phrase)
@@ -311,9 +316,3 @@ def _earliest(times: Iterable[datetime | None]) -> datetime | None:
 
 def _latest(times: Iterable[datetime | None]) -> datetime | None:
     return max((time for time in times if time is not None), default=None)
-
-
-def _with_blocked(quality: QualitySettings, blocked: frozenset[str]) -> QualitySettings:
-    return QualitySettings(
-        quality.min_association, quality.min_person_documents, quality.blocked | blocked
-    )

@@ -73,7 +73,9 @@ class GraphStore:
                 return load_snapshot(folder), folder
             except SnapshotDamaged as error:
                 # Worse tags for a while are better than none; the log says what to mend.
-                _log.error("a graph version is unusable, serving another one: %s", error)
+                _log.error(
+                    "a graph version is unusable: %s; an older or the shipped one serves", error
+                )
         folder = newest_snapshot(self.shipped)
         return load_snapshot(folder), folder
 
@@ -156,7 +158,7 @@ class GraphStore:
             try:
                 yield self.folder(current)
             except GraphVersionNotServed:
-                _log.error("the current graph version is gone, serving another one")
+                _log.error("the current graph version is gone; an older or the shipped one serves")
         dated = []
         for folder in snapshot_folders(self.root):
             try:

@@ -38,3 +38,13 @@ def platform_words() -> frozenset[str]:
 def given_names() -> frozenset[str]:
     """Names that say nobody in particular."""
     return _read("given_names.txt")
+
+
+def capital_words() -> frozenset[str]:
+    """Words that are always written with a capital."""
+    return _read("capital_words.txt")
+
+
+def weak_heads() -> frozenset[str]:
+    """Words that no interest ends in, unless it is a name or dictionaries know it."""
+    return _read("weak_heads.txt")

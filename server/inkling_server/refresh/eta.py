@@ -38,7 +38,7 @@ class Eta:
         spent_s = now_s - self._since_s
         expected_s = self._expected_s.get(self._stage)
         if total > 0 and done >= _LEAST_SHARE * total:
-            present_s = spent_s * (total - done) / done
+            present_s = max(spent_s * (total - done) / done, 0.0)
         elif expected_s is not None:
             present_s = max(expected_s - spent_s, 0.0)
         else:

@@ -12,8 +12,8 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from inkling_server.refresh.orders import RefreshOrders, to_json
 from inkling_server.refresh.pipe import MAX_LINE_BYTES, GatewayPipe, Message, PipeBroken
 
 COMMAND = (sys.executable, "-m", "inkling_server.refresh.worker")
+
+_NOT_UNDERSTOOD = "the refresh process says what nobody understands"
 
 Encode = Callable[[Sequence[str]], Awaitable[Embeddings]]
 
@@ -115,24 +117,37 @@ async def _serve(
             raise RefreshFailed("the refresh process ended before it was done; its log says more")
         match message["type"]:
             case "progress":
-                on_progress(Stage(message["stage"]), message["done"], message["total"])
+                with _understood():
+                    progress = Stage(message["stage"]), int(message["done"]), int(message["total"])
+                on_progress(*progress)
             case "embed":
                 await _embed(pipe, message, encode)
             case "built" | "unchanged":
-                return _result(message, orders.root)
+                with _understood():
+                    return _result(message, orders.root)
             case "failed":
-                raise RefreshFailed(message["problem"])
+                raise RefreshFailed(str(message.get("problem")))
             case _:
-                raise PipeBroken("the refresh process says what nobody understands")
+                raise PipeBroken(_NOT_UNDERSTOOD)
 
 
 async def _embed(pipe: GatewayPipe, message: Message, encode: Encode) -> None:
+    with _understood():
+        phrases = list(message["phrases"])
     try:
-        rows_PD = await encode(message["phrases"])
+        rows_PD = await encode(phrases)
     except InklingError as error:
         await pipe.send({"type": "refused", "problem": str(error)})
     else:
         await pipe.send({"type": "embedded"}, np.ascontiguousarray(rows_PD, np.float32).tobytes())
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        raise PipeBroken(_NOT_UNDERSTOOD) from error
 
 
 def _result(message: Message, root: Path) -> JobResult:

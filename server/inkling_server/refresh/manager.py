@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from inkling_server.errors import (
+    EncoderDown,
     InklingError,
     RefreshCancelled,
     RefreshFailed,
@@ -38,10 +39,10 @@ from inkling_server.refresh.job import JobResult
 from inkling_server.refresh.operation import RefreshOperation, RefreshSummary
 from inkling_server.refresh.operation_files import OperationFiles, new_name
 from inkling_server.refresh.proving import LEAST_KEPT, prove
+from inkling_server.refresh.summary import summarise
 from inkling_server.serving_state import ServingState, StateHolder
 
 _log = logging.getLogger(__name__)
-_MAX_TRENDING = 50
 
 Outcome = Literal["done", "unchanged", "failed", "cancelled"]
 # Makes a graph servable with the current model.
@@ -133,15 +134,7 @@ class RefreshManager:
         async with AsyncExitStack() as stack:
             stack.callback(self._turn.release)
             stack.enter_context(self._store.refresh_lock())
-            now = datetime.now(UTC)
-            operation = RefreshOperation(
-                name=new_name(now),
-                create_time=now,
-                base_version=self._states.current.graph_version,
-                feed=self._feed_name(),
-            )
-            self._note(operation)
-            self._files.save(operation)
+            operation = self._begin()
             self._running_name = operation.name
             self._ended[operation.name] = asyncio.Event()
             self._running = asyncio.create_task(
@@ -149,6 +142,23 @@ class RefreshManager:
             )
         # A task that is cancelled before its first step never runs, and would release nothing.
         await asyncio.sleep(0)
+        return operation
+
+    def _begin(self) -> RefreshOperation:
+        now = datetime.now(UTC)
+        operation = RefreshOperation(
+            name=new_name(now),
+            create_time=now,
+            base_version=self._states.current.graph_version,
+            feed=self._feed_name(),
+        )
+        try:
+            self._files.save(operation)  # first: what cannot be saved has not begun
+        except OSError as error:
+            raise RefreshFailed(f"it cannot be noted on disk: {error.strerror}") from error
+        self._note(operation)
+        for old in self.list()[self._files.keep_count :]:
+            self.delete(old.name)
         return operation
 
     def get(self, name: str) -> RefreshOperation:
@@ -179,9 +189,14 @@ class RefreshManager:
         operation = self.get(name)
         if operation.is_done:
             return
-        if self._running is not None and operation.progress.stage is not Stage.PUBLISHING:
-            self._running.cancel()
+        self._cancel_running()
         await self.wait(name, None)
+
+    def _cancel_running(self) -> None:
+        # What is being published is published: a thread cannot be stopped half-way.
+        publishing = self.get(self._running_name).progress.stage is Stage.PUBLISHING
+        if self._running is not None and not publishing:
+            self._running.cancel()
 
     def delete(self, name: str) -> None:
         """See `Refresher.delete`."""
@@ -194,12 +209,19 @@ class RefreshManager:
         """See `Refresher.roll_back`."""
         if self._turn.locked():
             raise RefreshRunning(self._running_name)
+        # A caller that hangs up must not leave a version that is current and does not serve.
+        return await asyncio.shield(asyncio.create_task(self._roll_back(version)))
+
+    async def _roll_back(self, version: str) -> str:
         async with self._turn:
             previous = self._states.current.graph_version
             with self._store.refresh_lock():
                 folder = self._store.folder(version)
                 # A person asked for it: it may be much smaller than what serves.
-                new = await self._prepare(folder, least_kept=0.0)
+                try:
+                    new = await self._prepare(folder, least_kept=0.0)
+                except SnapshotDamaged as error:
+                    raise RefreshFailed(str(error)) from error
                 await asyncio.to_thread(self._store.make_current, version)
                 self._swap(new)
             _log.info("rolled back", extra={"graph_version": version, "previous": previous})
@@ -214,7 +236,7 @@ class RefreshManager:
                     group.create_task(self._repeat())
         finally:
             if self._running is not None and not self._running.done():
-                self._running.cancel()
+                self._cancel_running()
                 await asyncio.wait({self._running})
 
     async def _repeat(self) -> None:
@@ -230,7 +252,11 @@ class RefreshManager:
             await asyncio.sleep(self._policy.poll_s)
             if self._turn.locked():
                 continue
-            version = await asyncio.to_thread(self._store.current_version)
+            try:
+                version = await asyncio.to_thread(self._store.current_version)
+            except (OSError, ValueError) as error:  # a shared disk may be away for a while
+                _log.warning("cannot see which graph version is current: %s", error)
+                continue
             if version in ("", self._states.current.graph_version, self._unfit):
                 continue
             if self._turn.locked():
@@ -242,7 +268,9 @@ class RefreshManager:
         """Serves what another gateway has published."""
         try:
             self._swap(await self._prepare(self._store.folder(version), least_kept=0.0))
-        except (InklingError, SnapshotDamaged, OSError) as error:
+        except EncoderDown as error:
+            _log.warning("a version that was published elsewhere must wait: %s", error)
+        except Exception as error:  # whatever is wrong with it must not end the following
             self._unfit = version
             _log.error("a version that was published elsewhere cannot be served: %s", error)
 
@@ -284,7 +312,7 @@ class RefreshManager:
         await asyncio.to_thread(self._clean)
         result = await self._run_job(base, force, on_progress)
         if result.draft is None:
-            return _summary(old, old, result)
+            return summarise(old, old, result)
         try:
             on_progress(Stage.PROVING, 0, len(self._canaries))
             new = await self._prepare(result.draft, least_kept=LEAST_KEPT)
@@ -298,7 +326,7 @@ class RefreshManager:
         finally:
             await asyncio.to_thread(shutil.rmtree, result.draft, ignore_errors=True)
         await asyncio.to_thread(self._clean)
-        return _summary(old, new, result)
+        return summarise(old, new, result)
 
     async def _prepare(self, folder: Path, *, least_kept: float) -> ServingState:
         """A proven state of the version in a folder. Raises InklingError, SnapshotDamaged."""
@@ -360,21 +388,3 @@ class RefreshManager:
 def _read(folder: Path) -> tuple[GraphSnapshot, Vectors | None]:
     graph = load_snapshot(folder)
     return graph, load_vectors(folder, len(graph.interests))
-
-
-def _summary(old: ServingState, new: ServingState, result: JobResult) -> RefreshSummary:
-    graph = new.graph
-    trending = sorted(
-        (interest for interest in graph.interests if interest.is_trending),
-        key=lambda interest: (-interest.trend_z, interest.id),
-    )
-    return RefreshSummary(
-        graph_version=graph.version,
-        base_version=old.graph_version,
-        **result.counts,
-        interest_count=len(graph.interests),
-        added_count=result.added_count,
-        retired_count=result.retired_count,
-        edge_count=len(graph.edges),
-        trending=tuple(trending[:_MAX_TRENDING]) if result.draft is not None else (),
-    )

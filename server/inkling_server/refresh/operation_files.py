@@ -9,12 +9,13 @@ does not know how refreshes run.
 import json
 import logging
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from inkling_server.errors import (
     EncoderDown,
@@ -50,7 +51,7 @@ class OperationFiles:
 
     def __init__(self, folder: Path, *, keep_count: int = 50) -> None:
         self._folder = folder
-        self._keep_count = keep_count
+        self.keep_count = keep_count
 
     def save(self, operation: RefreshOperation) -> None:
         """Writes one; a reader sees all of it or what was there before."""
@@ -59,7 +60,7 @@ class OperationFiles:
         draft = path.with_suffix(".draft")
         draft.write_text(json.dumps(_to_json(operation)) + "\n", encoding="utf-8")
         draft.replace(path)
-        for old in sorted(self._folder.glob("refresh-*.json"))[: -self._keep_count]:
+        for old in sorted(self._folder.glob("refresh-*.json"))[: -self.keep_count]:
             old.unlink(missing_ok=True)
 
     def delete(self, name: str) -> None:
@@ -72,7 +73,7 @@ class OperationFiles:
         for path in sorted(self._folder.glob("refresh-*.json")):
             try:
                 operation = _from_json(json.loads(path.read_text(encoding="utf-8")))
-            except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+            except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
                 _log.warning("%s cannot be read: %s", path.name, type(error).__name__)
                 continue
             if not operation.is_done:
@@ -81,7 +82,8 @@ class OperationFiles:
                     end_time=datetime.now(UTC),
                     error=RefreshFailed("the server ended before the refresh did"),
                 )
-                self.save(operation)
+                with suppress(OSError):  # known all the same
+                    self.save(operation)
             found.append(operation)
         return found
 

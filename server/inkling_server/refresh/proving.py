@@ -21,8 +21,9 @@ from inkling_server.images import ImageLimits
 from inkling_server.serving_state import ServingState
 from inkling_server.tag_index import Selection
 
-# Tags compared for each picture; the API's own maximum.
-_TOP_N = 100
+# Tags compared for each picture. Of wrong rows about _TOP_N^2 / N carry names that both lists have:
+# enough of them to be found out in any graph of up to 100,000 interests.
+_TOP_N = 1_000
 # Share of the interests that a refresh must keep.
 LEAST_KEPT = 0.5
 # float32 vectors, summed in float64: anything beyond rounding is another vector.

@@ -24,7 +24,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from inkling_server.interests.build import Built, build_graph
-from inkling_server.interests.corpus_state import CorpusState
+from inkling_server.interests.corpus_state import CorpusState, key_of
 from inkling_server.interests.corpus_state_files import STATE_FOLDER, load_state, save_state
 from inkling_server.interests.embedders.base import Embedder, EmbedderUnusable
 from inkling_server.interests.embedders.open import open_embedder
@@ -48,6 +48,7 @@ from inkling_server.refresh.pipe import Message, PipeBroken, ProcessPipe
 _PR_SET_PDEATHSIG = 1
 # More messages a second than this would only cost the gateway time.
 _TELL_EVERY_S = 0.1
+_TRAINED = ("word2vec", "fasttext")
 
 
 def main() -> int:
@@ -145,13 +146,14 @@ class _Refresh:
         orders = self._orders
         serving = EncoderEmbedder(self._encode, orders.fingerprint, orders.dimension)
         kind = check_spec(orders.embedder).kind
-        return open_embedder(
+        embedder = open_embedder(
             orders.embedder,
             text_encoder=serving,
             trained_folder=orders.root / f"embedder-{kind}",
             sentences=lambda: state.sample,
             phrases=[" ".join(key) for key, r in state.records.items() if r.document_count > 1],
         )
+        return _Normalised(embedder) if kind in _TRAINED else embedder
 
     def _encode(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         """Asks the gateway, whose encoder also embeds the pictures."""
@@ -167,6 +169,20 @@ class _Refresh:
             return
         self._stage, self._told = stage, now
         self._pipe.send({"type": "progress", "stage": stage, "done": done, "total": total})
+
+
+class _Normalised:
+    """An embedder that was trained on normal forms of words, for phrases as people read them."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self.name = embedder.name
+        self.fingerprint = embedder.fingerprint
+        self.dimension = embedder.dimension
+
+    def embed(self, phrases: Sequence[str]) -> NDArray[np.float32]:
+        """See `Embedder.embed`."""
+        return self._embedder.embed([" ".join(key_of(phrase)) for phrase in phrases])
 
 
 def _load_state(base: Path, graph: GraphSnapshot) -> CorpusState:

@@ -30,8 +30,8 @@ class Services:
     tagging: TaggingServicer
     info: InfoServicer
     health: HealthServicer
-    graph: GraphServicer | None = None
-    operations: OperationsServicer | None = None
+    graph: GraphServicer
+    operations: OperationsServicer
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +89,10 @@ def build_server(
     tagging_pb2_grpc.add_TaggingServiceServicer_to_server(services.tagging, server)
     info_pb2_grpc.add_InfoServiceServicer_to_server(services.info, server)
     health_pb2_grpc.add_HealthServicer_to_server(services.health, server)
-    names = [health.TAGGING, health.INFO, health.HEALTH, reflection.SERVICE_NAME]
-    if services.graph is not None and services.operations is not None:
-        graph_pb2_grpc.add_GraphServiceServicer_to_server(services.graph, server)
-        operations_pb2_grpc.add_OperationsServicer_to_server(services.operations, server)
-        names += [health.GRAPH, OPERATIONS]
-    reflection.enable_server_reflection(names, server)
+    graph_pb2_grpc.add_GraphServiceServicer_to_server(services.graph, server)
+    operations_pb2_grpc.add_OperationsServicer_to_server(services.operations, server)
+    names = (health.TAGGING, health.INFO, health.GRAPH, OPERATIONS, health.HEALTH)
+    reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
     address = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     try:
         return server, _bind(server, f"{address}:{endpoint.port}", endpoint)

@@ -69,6 +69,15 @@ def test_biterm_takes_only_the_telling_words_of_a_long_text() -> None:
     assert Biterm(3, max_words=2).fit(bags).count == 3
 
 
+def test_biterm_leaves_words_that_stand_everywhere_to_the_background() -> None:
+    documents = [["all", *words] for words in texts(4)]
+    bags = Bags.of(documents, max_share=1.0)
+    with_background = Biterm(3, background=0.5).fit(bags).top_words(6)
+    without = Biterm(3, background=0.0).fit(bags).top_words(6)
+    assert all("all" not in words for words in with_background)
+    assert all("all" in words for words in without)
+
+
 def test_words_of_too_few_or_too_many_documents_are_left_out() -> None:
     bags = Bags.of([["a", "b"], ["a", "b"], ["a", "c"], ["a", "b", "d"]], max_share=0.8)
     assert bags.words == ("b",)

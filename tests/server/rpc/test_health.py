@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from inkling_server.errors import EncoderDown
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.gateway import Gateway
-from inkling_server.rpc.health import INFO, OVERALL, TAGGING, HealthBoard
+from inkling_server.rpc.health import GRAPH, INFO, OVERALL, TAGGING, HealthBoard
 from tests.server.rpc.conftest import StartGateway
 from tests.serving import until
 
@@ -33,7 +33,7 @@ async def statuses(health: Any, service: str) -> AsyncIterator[str]:
         yield str(Response.ServingStatus.Name(reply.status))
 
 
-@pytest.mark.parametrize("service", [OVERALL, TAGGING, INFO, "grpc.health.v1.Health"])
+@pytest.mark.parametrize("service", [OVERALL, TAGGING, INFO, GRAPH, "grpc.health.v1.Health"])
 async def test_healthy_server_serves_each_service(health: Any, service: str) -> None:
     assert await check(health, service) == "SERVING"
 
@@ -56,7 +56,7 @@ async def test_watch_follows_the_encoder_down_and_up_again(
         assert await anext(watched) == "SERVING"
 
 
-async def test_info_service_serves_while_encoders_are_down(
+async def test_info_and_graph_serve_while_encoders_are_down(
     health: Any, encoder: FakeEncoder
 ) -> None:
     encoder.failure = EncoderDown("gone")
@@ -67,6 +67,7 @@ async def test_info_service_serves_while_encoders_are_down(
     await until(down)
     assert await check(health, TAGGING) == "NOT_SERVING"
     assert await check(health, INFO) == "SERVING"
+    assert await check(health, GRAPH) == "SERVING"
 
 
 async def test_watch_of_an_unknown_service_says_so_and_stays(health: Any) -> None:

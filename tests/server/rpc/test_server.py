@@ -31,6 +31,8 @@ async def test_reflection_lists_every_service(channel: grpc.aio.Channel) -> None
     assert {service.name for service in reply.list_services_response.service} == {
         "inkling.v1.TaggingService",
         "inkling.v1.InfoService",
+        "inkling.v1.GraphService",
+        "google.longrunning.Operations",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }

@@ -1,6 +1,6 @@
 """A corpus's sentences with known phrases joined into one token: "new", "york" -> "new_york".
 
-It reads the sentences once to count, and once more each time that it is iterated. It trains
+It reads the sentences twice to count, and once more each time that it is iterated. It trains
 nothing.
 """
 
@@ -18,6 +18,10 @@ class JoinedSentences:
         phrases: words parted by spaces; those of one word say nothing here.
         min_count: a phrase that occurs less often stays apart: its words would lose their
             neighbours, and it would get no vector.
+
+    Attributes:
+        token_count: of all sentences, after joining.
+        has_words: some token occurs `min_count` times.
     """
 
     def __init__(
@@ -27,14 +31,24 @@ class JoinedSentences:
         self._sentences = list(sentences) if isinstance(sentences, Iterator) else sentences
         self._phrases = {words for p in phrases if len(words := tuple(p.split())) > 1}
         self._longest = max(map(len, self._phrases), default=1)
-        counts = Counter(token for sentence in self for token in sentence)
-        self._phrases = {p for p in self._phrases if counts[JOINT.join(p)] >= min_count}
+        # Each by itself, also within longer ones: those may turn out to be too rare.
+        seen = Counter(run for words in self._sentences for run in self._runs(words))
+        self._phrases = {phrase for phrase, count in seen.items() if count >= min_count}
         self._longest = max(map(len, self._phrases), default=1)
+        counts = Counter(token for tokens in self for token in tokens)
+        self.token_count = counts.total()
         self.has_words = any(count >= min_count for count in counts.values())
 
     def __iter__(self) -> Iterator[list[str]]:
         for sentence in self._sentences:
             yield self._joined(sentence) if self._phrases else list(sentence)
+
+    def _runs(self, words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        for length in range(2, self._longest + 1):
+            for start in range(len(words) - length + 1):
+                run = tuple(words[start : start + length])
+                if run in self._phrases:
+                    yield run
 
     def _joined(self, words: Sequence[str]) -> list[str]:
         tokens = []

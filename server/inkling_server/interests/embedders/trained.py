@@ -34,6 +34,8 @@ TrainedKind: TypeAlias = Literal["word2vec", "fasttext"]
 # words has about 200,000 pieces: far fewer buckets would be shared by most.
 _BUCKET_COUNT = 1 << 19
 _SHORTEST_PIECE, _LONGEST_PIECE = 3, 6
+_WORDS_TO_READ = 1_000_000
+_FEWEST_EPOCHS, _MOST_EPOCHS = 5, 50
 _ADVICE = "gensim, of the extra 'embedders': pip install 'inkling[embedders]'"
 
 
@@ -141,7 +143,7 @@ def train(
     *,
     phrases: Collection[str] = (),
     dimension: int = 100,
-    epochs: int = 5,
+    epochs: int | None = None,
     seed: int = 0,
     workers: int = 1,
     window: int = 5,
@@ -156,7 +158,8 @@ def train(
         phrases: words parted by spaces; each that occurs `min_count` times becomes one token, the
             longest first, with a vector of its own.
         dimension: D.
-        epochs: passes over the corpus; small corpora need more.
+        epochs: passes over the corpus. None: 5, and more where the corpus is small, up to 50, so
+            that a million words are read: with fewer, vectors stay near where chance put them.
         seed: of the start and of the samples.
         workers: threads; with more than one, two runs differ.
         window: words on each side that a word is learned from.
@@ -176,7 +179,7 @@ def train(
     options: dict[str, Any] = {
         "sentences": joined,
         "vector_size": dimension,
-        "epochs": epochs,
+        "epochs": epochs or _epochs_for(joined.token_count),
         "seed": seed,
         "workers": workers,
         "window": window,
@@ -202,6 +205,11 @@ def train(
         pieces = Pieces(_SHORTEST_PIECE, _LONGEST_PIECE, _BUCKET_COUNT, bucket_ids_B, buckets_BD)
     unit_WD = unit_rows(vectors.vectors)
     return TrainedEmbedder(kind, vectors.index_to_key, np.array(counts, np.int64), unit_WD, pieces)
+
+
+def _epochs_for(token_count: int) -> int:
+    enough = -(-_WORDS_TO_READ // max(token_count, 1))
+    return min(max(enough, _FEWEST_EPOCHS), _MOST_EPOCHS)
 
 
 def _stable_hash(text: str) -> int:

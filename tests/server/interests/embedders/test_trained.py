@@ -20,12 +20,12 @@ KINDS: list[TrainedKind] = ["word2vec", "fasttext"]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_words_of_one_theme_end_nearer_than_words_of_two(kind: TrainedKind) -> None:
-    embedder = train(kind, two_themes(), dimension=16, epochs=20)
+    embedder = train(kind, two_themes(), dimension=16)
     vectors_PD = embedder.embed([*FOOD, *BIKES])
     cosines_PP = vectors_PD @ vectors_PD.T
     same_PP = np.equal.outer(np.arange(12) < 6, np.arange(12) < 6)
     off_diagonal_PP = ~np.eye(12, dtype=bool)
-    assert cosines_PP[same_PP & off_diagonal_PP].min() > cosines_PP[~same_PP].max()
+    assert cosines_PP[same_PP & off_diagonal_PP].min() > cosines_PP[~same_PP].max() + 0.2
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,6 +69,12 @@ def test_other_processes_train_the_same(kind: TrainedKind, repository: Path) -> 
     assert len(prints) == 1
 
 
+def test_small_corpora_are_read_more_often() -> None:
+    few, chosen = (train("word2vec", two_themes(60), dimension=8, epochs=n) for n in (5, None))
+    most = train("word2vec", two_themes(60), dimension=8, epochs=50)
+    assert chosen.fingerprint == most.fingerprint != few.fingerprint
+
+
 def test_a_generator_of_sentences_trains_as_a_list_does() -> None:
     def generate() -> Iterator[list[str]]:
         yield from two_themes(60)
@@ -81,6 +87,8 @@ def test_frequent_phrases_become_one_token_the_longest_first() -> None:
     sentences = [["in", "new", "york", "city"], ["new", "york"], ["new", "york"], ["rare", "one"]]
     joined = JoinedSentences(sentences, ["new york", "new york city", "rare one"], min_count=1)
     assert list(joined) == [["in", "new_york_city"], ["new_york"], ["new_york"], ["rare_one"]]
+    joined = JoinedSentences(sentences, ["new york", "new york city"], min_count=3)
+    assert list(joined)[:2] == [["in", "new_york", "city"], ["new_york"]]
     # Too rare to get a vector, a phrase gives its words back.
     joined = JoinedSentences(sentences, ["new york", "new york city", "rare one"], min_count=2)
     assert list(joined) == [["in", "new_york", "city"], ["new_york"], ["new_york"], ["rare", "one"]]

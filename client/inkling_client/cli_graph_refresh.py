@@ -1,0 +1,153 @@
+"""`inkling graph refresh`: starts a refresh, shows how far it is, and what it has done.
+
+Ctrl-C asks the server to cancel, since a refresh goes on without the one who has started it.
+
+This module does not know how bars and summaries look (`cli_graph_refresh_view.py`).
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from inkling_client.cli_connect import (
+    DEFAULT_SERVER,
+    EXIT_INTERRUPTED,
+    EXIT_SOME_FAILED,
+    CaFileOption,
+    JsonOption,
+    ServerOption,
+    TlsOption,
+    asking,
+    fail,
+)
+from inkling_client.cli_graph_json import line
+from inkling_client.cli_graph_refresh_view import refresh_summary, stage_bar
+from inkling_client.cli_json import error_fields
+from inkling_client.cli_view import printable
+from inkling_client.errors import RefreshCancelled, RefreshFailed, RefreshRunning
+from inkling_client.graph_client import GraphClient, RefreshHandle
+from inkling_client.refresh_results import RefreshProgress, RefreshResult
+
+
+def refresh(
+    force: Annotated[
+        bool, typer.Option("--force", help="Build a version also where nothing is new.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Watch it to its end, or only start it.")
+    ] = True,
+    attach: Annotated[
+        bool, typer.Option("--attach", help="Where a refresh runs already, watch that one.")
+    ] = False,
+    json_lines: JsonOption = False,
+    server: ServerOption = DEFAULT_SERVER,
+    tls: TlsOption = False,
+    ca_file: CaFileOption = None,
+) -> None:
+    """Read what is new in the content feed, and serve the graph that comes of it.
+
+    Exit codes: 0 fine, 1 it failed or another one runs, 2 wrong usage, 3 no server, 130 Ctrl-C.
+    """
+    with asking(server, tls=tls, ca_file=ca_file) as client:
+        handle = _start(client.graph, force=force, attach=attach)
+        if not wait:
+            _say_started(handle.name, json_lines=json_lines)
+            return
+        try:
+            result = _watch(handle, json_lines=json_lines)
+        except KeyboardInterrupt:
+            _cancel(handle, json_lines=json_lines)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except (RefreshFailed, RefreshCancelled) as error:
+            if json_lines:
+                _write(line(name=handle.name, error=error_fields(error)))
+            fail(EXIT_SOME_FAILED, error.message)
+        _show(handle, result, json_lines=json_lines)
+
+
+def _start(graph: GraphClient, *, force: bool, attach: bool) -> RefreshHandle:
+    try:
+        return graph.refresh(force=force)
+    except RefreshRunning as error:
+        name = error.metadata.get("operation", "")
+        if not name:
+            raise  # another gateway of the same graph runs it, and only that one can tell of it
+        if not attach:
+            fail(EXIT_SOME_FAILED, f"{error.message}; --attach watches it")
+        return graph.handle(name)
+
+
+def _watch(handle: RefreshHandle, *, json_lines: bool) -> RefreshResult:
+    if json_lines:
+        return handle.wait(_lines())
+    # Where stdout is no terminal, the bar still is for whoever looks at stderr.
+    console = Console(highlight=False, stderr=not sys.stdout.isatty())
+    with stage_bar(console) as show:
+        return handle.wait(show)
+
+
+def _lines() -> Callable[[RefreshProgress], None]:
+    """Prints a line whenever something has changed."""
+    last = ""
+
+    def show(progress: RefreshProgress) -> None:
+        nonlocal last
+        text = line(
+            name=progress.name,
+            stage=progress.stage,
+            done_count=progress.done_count,
+            total_count=progress.total_count,
+            remaining_s=progress.remaining_s,
+        )
+        if text != last and not progress.done:
+            last = text
+            _write(text)
+
+    return show
+
+
+def _cancel(handle: RefreshHandle, *, json_lines: bool) -> None:
+    """Asks the server to end it, and says what has become of it."""
+    errors = Console(highlight=False, stderr=True)
+    errors.print("cancelling the refresh ...")
+    handle.cancel()
+    try:
+        result = handle.wait()
+    except RefreshCancelled as error:
+        if json_lines:
+            _write(line(name=handle.name, error=error_fields(error)))
+        base = handle.progress().base_version
+        words = f"cancelled: graph {base} goes on serving"
+        errors.print(Text(printable(words), "yellow", overflow="fold"))
+    except RefreshFailed as error:
+        fail(EXIT_INTERRUPTED, error.message)
+    else:
+        errors.print("too late: it was done already")
+        _show(handle, result, json_lines=json_lines)
+
+
+def _show(handle: RefreshHandle, result: RefreshResult, *, json_lines: bool) -> None:
+    progress = handle.progress()
+    if json_lines:
+        _write(line(name=handle.name, feed=progress.feed, stage_s=progress.stage_s, result=result))
+        return
+    console = Console(highlight=False)
+    console.print(refresh_summary(console, result, progress))
+
+
+def _say_started(name: str, *, json_lines: bool) -> None:
+    if json_lines:
+        _write(line(name=name))
+        return
+    console = Console(highlight=False)
+    console.print(Text(printable(f"{name} runs"), "bold green"))
+    console.print(Text("`inkling graph refresh --attach` watches it", "dim"))
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
