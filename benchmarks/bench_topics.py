@@ -19,6 +19,7 @@ import argparse
 import gzip
 import json
 import os
+import random
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -65,6 +66,8 @@ def items(folder: Path, corpus: str) -> Iterator[ContentItem]:
             tweets.append(ContentItem(id=f"post-{i}", caption=text))
         else:
             lists.append(ContentItem(id=f"post-{i}", hashtags=tuple(record["hashtags"])))
+    # The file's lists are in the order of what they were searched by.
+    random.Random(SEED).shuffle(lists)
     for pair in zip(lists, tweets, strict=False):
         yield from pair
 

@@ -53,14 +53,16 @@ def stage_bar(console: Console) -> Iterator[Callable[[RefreshProgress], None]]:
 
 def progress_words(progress: RefreshProgress) -> str:
     """How far the stage is and how long the rest takes, as far as either is known."""
-    words = []
+    if progress.done:
+        return ""
+    words: list[str] = []
     if progress.total_count:
         done, total = progress.done_count, progress.total_count
         if progress.stage == "reading":
             words.append(f"{done / 2**20:,.1f}/{total / 2**20:,.1f} MiB")
         else:
             words.append(f"{done:,}/{total:,}")
-    if progress.remaining_s is not None and not progress.done:
+    if progress.remaining_s is not None:
         words.append(f"{_span(progress.remaining_s)} left")
     return ", ".join(words)
 
@@ -111,8 +113,7 @@ def refresh_summary(
         fact_table(rows),
     ]
     if result.trending:
-        parts += [Text(), Text("Trending", "bold yellow")]
-        parts.append(interest_table(console, result.trending[:_TRENDING_COUNT], bars=True))
+        parts += [Text(), interest_table(console, result.trending[:_TRENDING_COUNT], bars=True)]
         left = len(result.trending) - _TRENDING_COUNT
         if left > 0:
             parts.append(Text(f"and more: inkling graph show --trending --limit {left * 2}", "dim"))
@@ -125,8 +126,8 @@ def refresh_summary(
 def _hint(result: RefreshResult, progress: RefreshProgress) -> str:
     if progress.feed == "demo":
         return (
-            "This was the demo feed, which ships with Inkling. `inkling serve --help` says how to "
-            "give the server content of your own."
+            "This was the demo feed, which ships with Inkling. Give the server your own: "
+            "`inkling serve --content-dir FOLDER`."
         )
     if result.graph_version == result.base_version:
         return "--force builds a version also where nothing is new."

@@ -40,12 +40,12 @@ def interest_table(
     Args:
         console: where it will be printed; gives width and characters.
         interests: its rows.
-        bars: draws z-scores as bars, too.
+        bars: they are trending: draws z-scores as bars, too.
     """
     wide = _is_wide(console)
     if bars:
         width = 12 if wide else 6
-        table = _table(console, "Interest", _DOCUMENTS, _Z, ("", width))
+        table = _table(console, "Trending", _DOCUMENTS, _Z, ("", width))
         largest = max((interest.trend_z for interest in interests), default=0.0) or 1.0
     else:
         rank = [("Rank", 8)] if wide else []
@@ -69,7 +69,8 @@ def shown_of_all(shown_count: int, graph_version: str, *, more: bool) -> Rendera
     elif more:
         words = f"the first {shown_count:,} in graph {graph_version}; --limit N shows more"
     else:
-        words = f"all {shown_count:,} in graph {graph_version}"
+        plural = "" if shown_count == 1 else "s"
+        words = f"{shown_count:,} interest{plural} in graph {graph_version}"
     return Text(printable(words), "dim", overflow="fold")
 
 
@@ -129,8 +130,7 @@ def overview(
             table.add_row(Text(printable(", ".join(topic.words[:_OVERVIEW_WORDS]))))
         parts += [Text(), table, *_more(len(info.topics), "topics")]
     if trending:
-        parts += [Text(), Text("Trending", f"bold {_TRENDING}")]
-        parts.append(interest_table(console, trending, bars=True))
+        parts += [Text(), interest_table(console, trending, bars=True)]
     return Group(*parts)
 
 
@@ -234,7 +234,7 @@ def _bar(console: Console, share: float, width: int) -> str:
 
 def _name(interest: Interest, before: str = "", colour: str = "") -> Text:
     """The phrase, and other spellings beside it."""
-    aliases = ", ".join(interest.aliases[:3])
+    aliases = ", ".join(interest.aliases[:2])
     style = colour or (_TRENDING if interest.trending else "")
     name = Text.assemble((before + printable(interest.phrase), style))
     if aliases:

@@ -10,7 +10,7 @@ none. The gateway knows every part, and no part knows the gateway.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import inkling_server
@@ -19,6 +19,7 @@ from inkling_server.data_dir import DataDir
 from inkling_server.engine import BackendEvents, Engine, OpenEncoder, image_limits, open_engine
 from inkling_server.errors import EncoderDown
 from inkling_server.http_server import HttpServer
+from inkling_server.refresh.operation import RefreshOperation
 from inkling_server.rpc.boundary import Boundary
 from inkling_server.rpc.converters import ServerDescription
 from inkling_server.rpc.draining import Drain
@@ -287,9 +288,21 @@ class Gateway:
             "model": state.model_version,
             "graph": f"{state.graph_version}, {len(state.graph.interests):,} interests",
             **{f"{e.name} {e.version}": f"{e.runtime}, {e.backend}" for e in self._engine.encoders},
+            "refresh": _last_refresh(self._engine.refresher.list()),
             "pictures tagged since the start": f"{self._metrics.picture_count:,}",
             "pictures under way": str(self._engine.tagger.used),
         }
+
+
+def _last_refresh(operations: Sequence[RefreshOperation]) -> str:
+    """The latest refresh in a few words."""
+    if not operations:
+        return "none yet"
+    last = operations[0]
+    if last.end_time is None:
+        return f"running since {last.create_time:%Y-%m-%d %H:%M} UTC: {last.progress.stage}"
+    outcome = "done" if last.error is None else str(last.error)
+    return f"{last.end_time:%Y-%m-%d %H:%M} UTC: {outcome}"
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from inkling_client import cli_serve
 from inkling_client.cli import app
+from tests.client.cli_process import inkling
 from tests.client.fake_server import (
     DOWN,
     INVALID,
@@ -267,12 +268,10 @@ def test_ctrl_c_ends_quietly(server: RunningServer, fake: FakeInkling, tmp_path:
     write(tmp_path, a=b"cat")
     fake.hung.add(b"cat")
     with subprocess.Popen(
-        [sys.executable, "-m", "inkling_client.cli", "tag", str(tmp_path / "a.jpg"), "--json"],
+        inkling("tag", str(tmp_path / "a.jpg"), "--json"),
         env={**os.environ, "INKLING_SERVER": server.target},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # Tests that run in the background inherit an ignored SIGINT; a terminal's programs do not.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         fake.wait_for("streamed", 1)
         process.send_signal(signal.SIGINT)

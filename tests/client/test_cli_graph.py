@@ -5,7 +5,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from inkling.v1 import graph_pb2
 from inkling_client.cli import app
+from tests.client.cli_process import inkling
 from tests.client.fake_graph import OLD_VERSION, OPERATION, VERSION, FakeGraph, interest
 from tests.client.fake_server import RunningServer, status
 
@@ -58,10 +58,8 @@ def words(text: str) -> str:
 
 def process(server: RunningServer, *arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "inkling_client.cli", "graph", *arguments],
+        inkling("graph", *arguments),
         env={**os.environ, "INKLING_SERVER": server.target, "TERM": "xterm", "COLUMNS": "80"},
-        # Tests that run in the background inherit an ignored SIGINT; a terminal's programs do not.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
     )
 

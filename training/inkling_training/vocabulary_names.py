@@ -69,6 +69,12 @@ def _resource(name: str) -> str:
     return (_RESOURCES / name).read_text(encoding="utf-8")
 
 
+def blocked_words() -> tuple[str, ...]:
+    """Words and phrases that no interest may hold."""
+    lines = _resource("blocked_words.txt").splitlines()
+    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+
 class Blocklist:
     """Words that no name may hold.
 

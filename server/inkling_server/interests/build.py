@@ -13,7 +13,7 @@ Shapes: N interests, D dimensions.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -132,7 +132,7 @@ def build_graph(
         topics=_topics(state),
         communities=structure.communities,
         document_count=state.document_count,
-        origin=json.dumps({name: mark.offset for name, mark in sorted(state.watermark.items())}),
+        origin=json.dumps({name: astuple(mark) for name, mark in sorted(state.watermark.items())}),
     )
     before, now = ({i.id for i in graph.interests} for graph in (previous, snapshot))
     return Built(snapshot, vectors, len(now - before), len(before - now))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from inkling_server.interests.feed import FileMark
 from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.interests.phrases.candidates import Key
-from inkling_server.interests.phrases.corpus import PhraseRecord
+from inkling_server.interests.phrases.corpus import PhraseRecord, day_of
 from inkling_server.interests.phrases.tfidf import DocumentFrequencies
 from inkling_server.interests.text.near_duplicates import Signature
 from inkling_server.interests.text.tokens import tokens
@@ -89,7 +89,11 @@ class CorpusState:
 
     @classmethod
     def of_graph(cls, graph: GraphSnapshot) -> "CorpusState":
-        """Begins with a graph whose corpus is not known: its interests and their counts."""
+        """Begins with a graph whose corpus is not known: its interests and their counts.
+
+        They count as named on the day on which the graph was made: older content that is read now
+        does not age them.
+        """
         state = cls(document_count=graph.document_count)
         state.frequencies.document_count = graph.document_count
         for interest in graph.interests:
@@ -107,6 +111,7 @@ class CorpusState:
                 forms=Counter({interest.phrase: count}),
                 first_seen=interest.first_seen,
                 last_seen=interest.last_seen,
+                last_day=day_of(graph.created_time),
             )
             state.frequencies.set(key, count)
         return state

@@ -16,6 +16,8 @@ It does not know what is done with items, and it never writes.
 import gzip
 import hashlib
 import json
+import re
+import zlib
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +33,8 @@ _HEAD_BYTES = 4_096
 # Kinds of engagement that say that someone cares; "hide" says the opposite and joins nothing.
 ENGAGEMENT_KINDS = ("view", "like", "save", "share", "hide")
 _MAX_ID = 500
+# Maybe: most that look like it are whole, in two halves.
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,8 @@ class FolderFeed:
         for path in sorted(self._folder.rglob("*.jsonl")) + sorted(
             self._folder.rglob("*.jsonl.gz")
         ):
+            if not path.is_file():
+                continue  # a folder of that name, or a link to nothing
             name = path.relative_to(self._folder).as_posix()
             size = path.stat().st_size
             mark = watermark.get(name)
@@ -169,7 +175,7 @@ class FeedReader:
                     self.done_bytes = before + min(raw.tell(), file.end)
                     if line is None or line.strip():
                         yield _entry(line)
-        except (OSError, EOFError):
+        except (OSError, EOFError, zlib.error):
             yield InvalidLine("the file is no whole gzip file")
 
 
@@ -206,7 +212,10 @@ def _entry(line: bytes | None) -> Entry:
     if line is None:
         return InvalidLine(f"longer than {MAX_LINE_BYTES:,} bytes")
     try:
-        values = json.loads(line)
+        values = json.loads(line.decode("utf-8-sig"))
+        if _HALF_CHARACTER.search(line):
+            # Whoever cuts text at so many UTF-16 units leaves half an emoji, which no file can hold.
+            values = json.loads(json.dumps(values, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         return InvalidLine("not JSON")
     if not isinstance(values, dict):
@@ -218,8 +227,8 @@ def _entry(line: bytes | None) -> Entry:
 
 
 def _item(values: dict[str, Any]) -> ContentItem:
-    source = values.get("source", "user_generated")
-    if source not in source_names():
+    source = values.get("source")
+    if source is not None and source not in source_names():
         raise ValueError(f"source must be one of: {', '.join(source_names())}")
     return content_item({**values, "created_time": _time(values.get("created_time"))})
 
@@ -229,7 +238,7 @@ def _engagement(values: dict[str, Any]) -> Engagement:
         value = values.get(name)
         if not isinstance(value, str) or not 1 <= len(value) <= _MAX_ID:
             raise ValueError(f"{name} must be a string of 1 to {_MAX_ID} characters")
-    kind = values.get("kind", "view")
+    kind = "view" if values.get("kind") is None else values["kind"]
     if kind not in ENGAGEMENT_KINDS:
         raise ValueError(f"kind must be one of: {', '.join(ENGAGEMENT_KINDS)}")
     return Engagement(values["user_id"], values["content_id"], kind, _time(values.get("time")))

@@ -20,6 +20,9 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+# File systems end at 255.
+_MAX_VERSION_BYTES = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Interest:
@@ -174,8 +177,9 @@ class GraphSnapshot:
 
 
 def is_version(text: str) -> bool:
-    """Whether the text can name a version: a folder's name that is not hidden."""
-    return re.fullmatch(r"\w[\w.-]*", text) is not None
+    """Whether the text can name a version: a folder's name that is not hidden, nor too long."""
+    is_name = re.fullmatch(r"\w[\w.-]*", text) is not None
+    return is_name and len(text.encode()) <= _MAX_VERSION_BYTES
 
 
 def interest_id(phrase: str) -> str:

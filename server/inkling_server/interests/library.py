@@ -77,14 +77,15 @@ class GraphLibrary:
         """
         current = self._current()
         wanted = version or current.version
-        async with self._reading:
-            if wanted not in self._views:
-                source = current if wanted == current.version else wanted
-                self._views[wanted] = await asyncio.to_thread(self._open, source)
-            self._views.move_to_end(wanted)
-            while len(self._views) > _MAX_VIEWS:
-                self._views.popitem(last=False)
-            return self._views[wanted]
+        if wanted not in self._views:
+            async with self._reading:  # one at a time: each takes memory
+                if wanted not in self._views:
+                    source = current if wanted == current.version else wanted
+                    self._views[wanted] = await asyncio.to_thread(self._open, source)
+                    while len(self._views) > _MAX_VIEWS:
+                        self._views.popitem(last=False)
+        self._views.move_to_end(wanted)
+        return self._views[wanted]
 
     async def versions(self) -> list[VersionFacts]:
         """Every version that is kept, newest first, the current one among them."""

@@ -9,7 +9,7 @@ It does not know graphs: what the counts mean is decided later, in `build`.
 import random
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -28,7 +28,6 @@ from inkling_server.interests.topics.model import topic_words
 _PHRASES_OF_ITEM = 24
 _SAMPLED_WORDS = 100
 _MAX_BUFFERED_ENGAGEMENTS = 5_000_000
-_DOCUMENT_IDS = 4
 _TELL_EVERY = 100
 _HIDE = "hide"
 
@@ -90,6 +89,7 @@ class _Miner:
     ) -> None:
         self._reader = reader
         self._state = state
+        self._read_time = read_time
         self._on_progress = on_progress
         self._corpus = Corpus(text, state.signatures_MH)
         combination = Combination(all_extractors(state.frequencies))
@@ -99,7 +99,7 @@ class _Miner:
             state.frequencies,
             records=state.records,
             read_day=day_of(read_time),
-            max_document_ids=_DOCUMENT_IDS,
+            max_document_ids=0,
             max_records=max_records,
         )
         self._counts = MiningCounts()
@@ -133,7 +133,7 @@ class _Miner:
                 if state.item_hash(entry.id) in state.items or entry.id in self._authors:
                     counts.near_duplicate_count += 1
                     continue
-                document = self._corpus.add(entry)
+                document = self._corpus.add(self._dated(entry))
                 self._count_skips()
                 if isinstance(document, Document):
                     self._authors[entry.id] = self._author(entry)
@@ -145,6 +145,12 @@ class _Miner:
         if engagement.kind != _HIDE and len(items) < _MAX_BUFFERED_ENGAGEMENTS:
             persons.append(self._state.person_hash(engagement.user_id))
             items.append(self._state.item_hash(engagement.content_id))
+
+    def _dated(self, item: ContentItem) -> ContentItem:
+        """Nothing was posted after now, whatever it says: it would be the latest for ever."""
+        if item.created_time is None or item.created_time <= self._read_time:
+            return item
+        return replace(item, created_time=self._read_time)
 
     def _author(self, item: ContentItem) -> int:
         """Who posts something cares for it; 0: not known."""

@@ -123,9 +123,9 @@ class Writing:
             return all(map(_is_no_common_noun, words)) and not any(
                 word in load_lexicon() for word in words
             )
-        # "Short Ribs" in headlines: where every word is a common noun, only running text tells.
-        common = all(word in kinds and not kinds[word].is_proper for word in words)
-        return not common or record.name_count / record.count >= _NEARLY_ALWAYS
+        # "Short Ribs" in headlines: where every word is a common one, only running text tells.
+        named = record.name_count >= _NEARLY_ALWAYS * record.count
+        return named or any(map(self.is_proper, lower.split()))
 
 
 def aliases(records: list[PhraseRecord], phrase: str) -> tuple[str, ...]:

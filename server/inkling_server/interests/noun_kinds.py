@@ -47,7 +47,7 @@ class NounKind(NamedTuple):
 def noun_kinds() -> dict[str, NounKind]:
     """Every known noun, lower case, words of a compound with spaces between."""
     data = (files("inkling_server.interests") / "data" / "noun_kinds.txt.gz").read_bytes()
-    kinds = {}
+    kinds: dict[str, NounKind] = {}
     for line in gzip.decompress(data).decode().splitlines():
         kind, is_proper, tenths, *words = line.split()
         found = NounKind(kind, is_proper == "1", int(tenths) / 10)

@@ -14,34 +14,42 @@ It knows one phrase at a time, no graph, and no embeddings.
 
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from itertools import pairwise
 
 from inkling_server.interests import word_lists
-from inkling_server.interests.noun_kinds import CONCRETE, MEASURES, NounKind, noun_kinds
+from inkling_server.interests.noun_kinds import CONCRETE, MEASURES
 from inkling_server.interests.phrases.candidates import Key
 from inkling_server.interests.phrases.corpus import PhraseRecord
-from inkling_server.interests.phrases.tag_lexicon import guess_tag, load_lexicon
-from inkling_server.interests.phrases.weak_words import WEAK_MODIFIERS
-from inkling_server.interests.text import frequencies
-from inkling_server.interests.text.lexicons import lemmas, read_lines
+from inkling_server.interests.phrases.tag_lexicon import load_lexicon
+from inkling_server.interests.text.lexicons import lemmas
 from inkling_server.interests.text.slang import slang
 from inkling_server.interests.text.stop_words import STOP_WORDS
+from inkling_server.interests.word_facts import (
+    EVERYDAY,
+    FAMILIAR,
+    KNOWN,
+    MOSTLY,
+    NOUN_TAGS,
+    is_english,
+    is_in,
+    is_modifier,
+    is_noun,
+    is_plain_noun,
+    is_rare,
+    is_title,
+    is_unheard,
+    noun_of,
+    share_of,
+    tag_of,
+    tails,
+    unaccented,
+)
 
-# Shares of all English words: below the first a word is no word; below the second it needs to be
-# written like a name; from the third on an unknown noun is a tagger's slip ("discover").
-_KNOWN = 5e-8
-_FAMILIAR = 3e-7
-_EVERYDAY = 2e-5
-# This many times more frequent in another language than in English: foreign. A noun that English
-# dictionaries list may be shared ("hotel"), and names are ("Portugal").
-_FOREIGN, _FOREIGN_NOUN, _FOREIGN_NAME = 2.0, 8.0, 80.0
-_NAME_SHARE = 0.6
-_MOSTLY = 0.5
+# Share of a phrase's occurrences with capitals from which it is a name.
+_NAME_SHARE, _COINED_NAME_SHARE = 0.6, 0.7
 # Kinds of what people do, beside what they point at.
 _EVENTFUL = frozenset({"act", "event", "group"})
 _LONGEST_WORD = 18
@@ -49,12 +57,8 @@ _LONGEST_WORD = 18
 _KNOWN_ACRONYM = 1.5e-6
 _LONGEST_ACRONYM = 5
 _SHORTEST_WORD, _SHORTEST_NEW_WORD = 3, 4
-# A word that mostly follows one that phrases cannot begin with: "york", "zealand".
-_TAIL_SHARE, _TAIL_COUNT = 0.5, 10
 _WORD = re.compile(r"(?:[od]')?[a-z](?:[a-z.&-]*[a-z0-9])?\+*")
 _NO_PREFIX = re.compile(r"(?:re|pre|un|non|ex|co|mid|year|month|week|day)-")
-_NOUN_TAGS = ("NN", "NNS", "NNP", "NNPS")
-_MODIFIER_TAGS = (*_NOUN_TAGS, "JJ", "VBG", "VBN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,14 @@ class QualitySettings:
         min_vague_association: the same where the last word says little by itself ("trip").
         min_person_documents: documents that must name a person: someone who is talked about
             by many, not someone's friend.
+        min_coined_documents: documents that must name what no word list knows.
         blocked: words that no interest holds.
     """
 
     min_association: float = 0.3
     min_vague_association: float = 0.45
     min_person_documents: int = 8
+    min_coined_documents: int = 15
     blocked: frozenset[str] = frozenset()
 
 
@@ -120,7 +126,7 @@ class QualityJudge:
         if not all(map(self._is_allowed, words)) or self.is_blocked(record):
             return False
         if len(words) == 1:
-            return _is_clear_word(words[0], record)
+            return _is_clear_word(words[0], record) or self._is_coined(words[0], record)
         return self._is_clear_phrase(record)
 
     def is_blocked(self, record: PhraseRecord) -> bool:
@@ -135,32 +141,37 @@ class QualityJudge:
             and _NO_PREFIX.match(word) is None
             and word not in STOP_WORDS
             and len(word) <= _LONGEST_WORD
-            and (word in word_lists.clear_words() or _WORD.fullmatch(_unaccented(word)) is not None)
+            and (word in word_lists.clear_words() or _WORD.fullmatch(unaccented(word)) is not None)
+        )
+
+    def _is_coined(self, word: str, record: PhraseRecord) -> bool:
+        """A name that no list can know yet, and that many people write as one: "Hatchimals"."""
+        return (
+            record.document_count >= self._settings.min_coined_documents
+            and is_unheard(word)
+            and capital_share(record) >= _COINED_NAME_SHARE
+            and not _is_acronym(record)
         )
 
     def _is_clear_phrase(self, record: PhraseRecord) -> bool:
         words = record.key
-        if words[0] in _tails() or self._is_titled_person(words):
+        if words[0] in tails() or self._is_titled_person(words):
             return False
-        known = _noun(" ".join(words)) or _noun(record.text.lower())
-        if known is not None and words[-1] in word_lists.weak_heads() and not known.is_proper:
+        known = noun_of(" ".join(words)) or noun_of(record.text.lower())
+        if known is not None and is_in(words[-1], word_lists.weak_heads()) and not known.is_proper:
             known = None if known.kind == "person" or known.kind not in CONCRETE else known
-        starts_vague = words[0] in word_lists.vague_modifiers()
+        starts_vague = is_in(words[0], word_lists.vague_modifiers())
         if known is not None and known.kind not in MEASURES:
             if not starts_vague or known.is_proper:
                 return True
             if known.kind in CONCRETE and known.kind not in ("person", "location"):
                 return True
-        if starts_vague or any(word in word_lists.vague_modifiers() for word in words[1:-1]):
+        if starts_vague or any(is_in(word, word_lists.vague_modifiers()) for word in words[1:-1]):
             return False
-        if words[0] in word_lists.given_names() and _is_rare(words[-1]):
+        if words[0] in word_lists.given_names() and is_rare(words[-1]):
             return self._is_clear_name(record)
-        if not all(_is_english(word) for word in words):
-            return (
-                is_name(record)
-                and all(_share(word) >= _KNOWN for word in words)
-                and self._belongs(record, self._settings.min_association)
-            )
+        if not all(is_english(word) for word in words):
+            return is_name(record) and self._is_clear_name(record)
         if is_name(record):
             return self._is_clear_name(record)
         return self._is_compound(record)
@@ -171,37 +182,47 @@ class QualityJudge:
     def _is_compound(self, record: PhraseRecord) -> bool:
         """Modifiers and a noun that says something, or that they make say something."""
         head = record.key[-1]
-        if head in word_lists.weak_heads() or not all(map(_is_modifier, record.key[:-1])):
+        modifiers = record.key[:-1]
+        coined = record.document_count >= self._settings.min_coined_documents
+        if is_in(head, word_lists.weak_heads()) or not all(
+            is_modifier(word) or (coined and is_unheard(word)) for word in modifiers
+        ):
             return False
         least = self._settings.min_association
-        noun = _noun(head)
+        noun = noun_of(head)
         if head in word_lists.clear_words():
             return self._belongs(record, least)
         if noun is None:
-            return _is_plain_noun(head) and self._belongs(record, least)
-        if head in word_lists.vague_words() or noun.kind not in CONCRETE | _EVENTFUL:
-            return all(map(_is_noun, record.key[:-1])) and self._belongs(
+            return is_plain_noun(head) and self._belongs(record, least)
+        if is_in(head, word_lists.vague_words()) or noun.kind not in CONCRETE | _EVENTFUL:
+            return all(map(is_noun, modifiers)) and self._belongs(
                 record, self._settings.min_vague_association
             )
-        return noun.noun_share >= _MOSTLY and self._belongs(record, least)
+        return noun.noun_share >= MOSTLY and self._belongs(record, least)
 
     def _is_titled_person(self, words: Key) -> bool:
-        """"coach Andy Robinson", "President Putin": the name alone is the interest."""
-        titles = [_is_title(word) for word in words]
-        return any(
-            titled and (words[place + 1] in word_lists.given_names() or _is_rare(words[place + 1]))
-            for place, titled in enumerate(titles[:-1])
-        ) and _noun(" ".join(words)) is None
+        """ "coach Andy Robinson", "President Putin": the name alone is the interest."""
+        titles = [is_title(word) for word in words]
+        return (
+            any(
+                titled
+                and (words[place + 1] in word_lists.given_names() or is_rare(words[place + 1]))
+                for place, titled in enumerate(titles[:-1])
+            )
+            and noun_of(" ".join(words)) is None
+        )
 
     def _is_clear_name(self, record: PhraseRecord) -> bool:
         words = record.key
+        if not all(share_of(word) >= KNOWN for word in words):
+            return False
         if words[0] in word_lists.given_names():
             return record.document_count >= self._settings.min_person_documents
         least = self._settings.min_association
-        is_sentence = _noun(words[-1]) is None and _tag(words[-1]) not in _NOUN_TAGS
+        is_sentence = noun_of(words[-1]) is None and tag_of(words[-1]) not in NOUN_TAGS
         if is_sentence or len(words[-1]) < _SHORTEST_WORD:
             return False
-        if words[-1] in word_lists.weak_heads() and record.name_count < _MOSTLY * record.count:
+        if is_in(words[-1], word_lists.weak_heads()) and record.name_count < MOSTLY * record.count:
             return False
         return self._belongs(record, least)
 
@@ -228,7 +249,7 @@ def may_be_surname(record: PhraseRecord) -> bool:
     """Whether a single word may be the rest of somebody's whole name."""
     if len(record.key) > 1 or not is_name(record):
         return False
-    noun = _noun(record.key[0])
+    noun = noun_of(record.key[0])
     return noun is None or (noun.kind == "person" and noun.is_proper)
 
 
@@ -241,126 +262,45 @@ def _holds(form: str, entry: str) -> bool:
 def _is_clear_word(word: str, record: PhraseRecord) -> bool:
     if word in word_lists.clear_words():
         return True
-    if word in word_lists.vague_words() or word in word_lists.vague_modifiers():
+    if is_in(word, word_lists.vague_words()) or is_in(word, word_lists.vague_modifiers()):
         return False
     if len(word.replace(".", "")) < _SHORTEST_WORD:
         return False
-    noun = _noun(word)
+    noun = noun_of(word)
     named = is_name(record)
-    if word in _tails():
+    if word in tails():
         return False
     if word in word_lists.given_names() and (named or noun is None or noun.is_proper):
         return False
     if noun is None:
         return _is_new_word(word, record, named)
-    if not _is_english(word):
+    if not is_english(word):
         return False
     if noun.is_proper:
-        return named or (noun.kind in ("location", "object") and _share(word) >= _FAMILIAR)
-    if load_lexicon().get(word, "NN") not in _NOUN_TAGS:
+        return named or (noun.kind in ("location", "object") and share_of(word) >= FAMILIAR)
+    if load_lexicon().get(word, "NN") not in NOUN_TAGS:
         return False
-    return noun.kind in CONCRETE and noun.noun_share >= _MOSTLY
+    return noun.kind in CONCRETE and noun.noun_share >= MOSTLY
 
 
 def _is_new_word(word: str, record: PhraseRecord, named: bool) -> bool:
     """A word that the dictionary does not list: a name, or a noun younger than it."""
-    share = _share(word)
-    if word in slang() or not _is_english(word, is_name=named):
+    share = share_of(word)
+    if word in slang() or not is_english(word, is_name=named):
         return False
     if named and _is_acronym(record) and len(word) <= _LONGEST_ACRONYM:
-        return share >= (_KNOWN_ACRONYM if len(word) < _SHORTEST_NEW_WORD else _FAMILIAR)
-    if len(word) < _SHORTEST_NEW_WORD or _tag(word) not in ("NN", "NNS") or word in lemmas().verbs:
+        return share >= (_KNOWN_ACRONYM if len(word) < _SHORTEST_NEW_WORD else FAMILIAR)
+    if (
+        len(word) < _SHORTEST_NEW_WORD
+        or tag_of(word) not in ("NN", "NNS")
+        or word in lemmas().verbs
+    ):
         return False
     if named:
-        return share >= _FAMILIAR and (word not in load_lexicon() or share < _EVERYDAY)
-    return "-" not in word and _KNOWN <= share < _EVERYDAY
-
-
-def _is_noun(word: str) -> bool:
-    noun = _noun(word)
-    return noun is not None and noun.noun_share >= _MOSTLY
-
-
-def _is_modifier(word: str) -> bool:
-    noun = _noun(word)
-    if _is_noun(word) or (noun is not None and noun.is_proper):
-        return True
-    if noun is None and word in lemmas().verbs:
-        return False
-    return _share(word) >= _KNOWN and _tag(word) in _MODIFIER_TAGS
-
-
-def _is_plain_noun(word: str) -> bool:
-    return _tag(word) in ("NN", "NNS") and _KNOWN <= _share(word) < _EVERYDAY
-
-
-@lru_cache(maxsize=1 << 17)
-def _is_english(word: str, *, is_name: bool = False) -> bool:
-    """Not mainly a word of another language."""
-    noun = _noun(word)
-    limit = _FOREIGN if noun is None and not is_name else _FOREIGN_NOUN
-    if noun is not None and noun.is_proper:
-        limit = _FOREIGN_NAME
-    parts = [part for part in re.split(r"[-.&]", word) if part]
-    return all(
-        frequencies.foreign().get(frequencies.plain(part), 0.0) <= limit * _share(part)
-        for part in parts
-    )
-
-
-@lru_cache(maxsize=1 << 17)
-def _share(word: str) -> float:
-    """Share of English words; of a hyphenated word, its rarest part's."""
-    known = frequencies.english()
-    return min(
-        (known.get(frequencies.plain(part), 0.0) for part in re.split(r"[-.&]", word) if part),
-        default=0.0,
-    )
-
-
-def _noun(word: str) -> NounKind | None:
-    return noun_kinds().get(word)
-
-
-def _tag(word: str) -> str:
-    return load_lexicon().get(word) or guess_tag(word)
-
-
-def _unaccented(word: str) -> str:
-    return "".join(
-        letter for letter in unicodedata.normalize("NFKD", word) if not unicodedata.combining(letter)
-    )
-
-
-def _is_title(word: str) -> bool:
-    noun = _noun(word)
-    return noun is not None and noun.kind == "person" and not noun.is_proper
-
-
-def _is_rare(word: str) -> bool:
-    """No common noun or adjective: the beginning of a name."""
-    noun = _noun(word)
-    return (noun is None or noun.is_proper) and word not in load_lexicon()
+        return share >= FAMILIAR and (word not in load_lexicon() or share < EVERYDAY)
+    return "-" not in word and KNOWN <= share < EVERYDAY
 
 
 def _is_acronym(record: PhraseRecord) -> bool:
     shouted = sum(count for form, count in record.forms.items() if form.isupper())
     return 2 * shouted > record.forms.total()
-
-
-@cache
-def _tails() -> frozenset[str]:
-    """Words that mostly follow a weak modifier, which phrases cannot begin with: what is left of
-    "New York" is no phrase. From the packaged counts of word pairs.
-    """
-    every: Counter[str] = Counter()
-    weak: Counter[str] = Counter()
-    for line in read_lines("bigrams.txt.gz"):
-        first, _, _, *pairs = line.split()
-        for second, count in zip(pairs[::2], map(int, pairs[1::2]), strict=True):
-            every[second] += count
-            if first in WEAK_MODIFIERS:
-                weak[second] = max(weak[second], count)
-    return frozenset(
-        word for word, count in weak.items() if count >= max(_TAIL_COUNT, _TAIL_SHARE * every[word])
-    )

@@ -84,7 +84,7 @@ class Chosen:
     last_seen: datetime | None
 
 
-def _never(record: PhraseRecord) -> bool:
+def _never(_: PhraseRecord) -> bool:
     return False
 
 
@@ -241,14 +241,13 @@ def _most_allowed(record: PhraseRecord, settings: SelectionSettings) -> float:
     return share * record.document_count
 
 
-def _kept(
-    interest: Interest, group: list[PhraseRecord], names: _Names, writing: Writing
-) -> Chosen:
+def _kept(interest: Interest, group: list[PhraseRecord], names: _Names, writing: Writing) -> Chosen:
     """A previous interest with what the records now say of it."""
     phrase = interest.phrase
     if group and not interest.pinned:
         newer = writing.display_form(max(group, key=lambda record: record.document_count))
-        if names.take(newer, interest.id):
+        # Capitals alone are no news: a graph's own records do not tell where sentences begin.
+        if newer.casefold() != phrase.casefold() and names.take(newer, interest.id):
             phrase = newer
     forms = (*interest.aliases, *([interest.phrase] if phrase != interest.phrase else ()))
     found = aliases(group, phrase) if group else ()

@@ -102,7 +102,10 @@ def write_draft(
         _write_tables(snapshot, draft)
         if add_files is not None:
             add_files(draft)
-        files = sorted(path for path in draft.rglob("*") if path.is_file())
+        paths = sorted(draft.rglob("*"))
+        files = [path for path in paths if path.is_file()]
+        for path in files:
+            path.chmod(0o644)  # safetensors writes for its owner only
         manifest: dict[str, Any] = {
             "format": FORMAT,
             "version": snapshot.version,
@@ -115,7 +118,7 @@ def write_draft(
         manifest["sha256"][_MANIFEST] = _manifest_sha256(manifest)
         (draft / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         draft.chmod(0o755)
-        for path in (*files, draft / _MANIFEST, draft):
+        for path in (*paths, draft / _MANIFEST, draft):
             fsync(path)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -126,11 +129,16 @@ def write_draft(
 def name_draft(draft: Path, root: Path) -> Path:
     """Gives a draft its version's name, by one rename; returns the folder.
 
+    A damaged folder of that name makes way. The same content always has the same name, so it would
+    be in the way for ever.
+
     Raises:
         SnapshotDamaged: the draft has no sound manifest.
         OSError: it cannot be renamed.
     """
     target = root / str(read_manifest(draft)["version"])
+    if target.exists() and not _is_whole(target):
+        target.rename(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=root))
     try:
         draft.rename(target)
     except BaseException as error:
@@ -220,6 +228,15 @@ def verify_files(folder: Path, manifest: dict[str, Any], names: Iterable[str]) -
     for name in names:
         if _sha256(folder / name) != manifest["sha256"][name]:
             raise SnapshotDamaged(f"{folder.name}: {name} does not match its checksum")
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        manifest = read_manifest(folder)
+        verify_files(folder, manifest, manifest["sha256"])
+    except (OSError, SnapshotDamaged):
+        return False
+    return True
 
 
 def fsync(path: Path) -> None:

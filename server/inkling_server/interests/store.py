@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from inkling_server.errors import GraphVersionNotServed, RefreshRunning
@@ -56,14 +56,14 @@ class GraphStore:
     def current_version(self) -> str:
         """What `current` names; "" where it names nothing."""
         try:
-            version = (self.root / _CURRENT).read_text(encoding="utf-8").strip()
+            version = (self.root / _CURRENT).read_text(encoding="utf-8", errors="replace").strip()
         except FileNotFoundError:
             return ""
         return version if is_version(version) else ""
 
     def load_current(self) -> tuple[GraphSnapshot, Path]:
         """The version to serve, and its folder: the current one, else the newest sound one, else
-        the shipped one.
+        the shipped one; this also where none was ever made current.
 
         Raises:
             SnapshotDamaged: the shipped one cannot be read either.
@@ -99,7 +99,12 @@ class GraphStore:
         return folder
 
     def make_current(self, version: str) -> None:
-        """Makes a version that is kept the current one, atomically."""
+        """Makes a version that is kept the current one, atomically.
+
+        Raises:
+            GraphVersionNotServed: it is not kept.
+        """
+        self.folder(version)
         self.root.mkdir(parents=True, exist_ok=True)
         descriptor, draft = tempfile.mkstemp(prefix=DRAFT_PREFIX, dir=self.root)
         try:
@@ -135,7 +140,11 @@ class GraphStore:
                 continue  # for a person to look at
         for _, version in sorted(dated, reverse=True)[keep_count:]:
             if version not in kept:
-                shutil.rmtree(self.root / version, ignore_errors=True)
+                # Out of sight first: half a version never has the name of a whole one.
+                doomed = self.root / f"{DRAFT_PREFIX}{version}"
+                with suppress(OSError):
+                    (self.root / version).rename(doomed)
+                shutil.rmtree(doomed, ignore_errors=True)
 
     @contextmanager
     def refresh_lock(self) -> Iterator[None]:
@@ -153,6 +162,8 @@ class GraphStore:
             yield
 
     def _candidates(self) -> Iterator[Path]:
+        if not (self.root / _CURRENT).exists():
+            return  # what lies here was not published: a first refresh crashed just before
         current = self.current_version()
         if current:
             try:

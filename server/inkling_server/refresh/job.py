@@ -10,6 +10,7 @@ what becomes of the draft.
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -70,39 +71,37 @@ async def run_job(
         RefreshFailed: it ended otherwise than with a draft or with nothing new.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    with log.open("wb") as log_file:
+    # A socket and not two pipes: uvloop closes a pipe's descriptor twice, and the second time the
+    # number may already be another thread's.
+    ours, theirs = socket.socketpair()
+    with ours, theirs, log.open("wb") as log_file:
         # Not asyncio's own: uvloop forks, which copies the gateway's page tables and wakes gRPC's
         # fork handlers; this one is a vfork. On the main thread, whose end the process watches.
         process = subprocess.Popen(  # noqa: ASYNC220, S603 - a millisecond; our own command
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log_file, env=environment
+            command, stdin=theirs, stdout=theirs, stderr=log_file, env=environment
         )
-    try:
-        async with _pipe_to(process) as pipe:
-            await pipe.send({"type": "orders", "orders": to_json(orders)})
-            return await _serve(pipe, orders, encode, on_progress)
-    except PipeBroken as error:
-        raise RefreshFailed(f"{error}; its log says more") from error
-    finally:
-        process.kill()
-        # Also while this task is being cancelled: a process that nobody waits for stays a zombie.
-        await asyncio.shield(asyncio.to_thread(process.wait))
+        theirs.close()
+        try:
+            async with _pipe_over(ours) as pipe:
+                await pipe.send({"type": "orders", "orders": to_json(orders)})
+                return await _serve(pipe, orders, encode, on_progress)
+        except PipeBroken as error:
+            raise RefreshFailed(f"{error}; its log says more") from error
+        finally:
+            process.kill()
+            # Also while this task is being cancelled: a process that nobody waits for stays a
+            # zombie.
+            await asyncio.shield(asyncio.to_thread(process.wait))
 
 
 @asynccontextmanager
-async def _pipe_to(process: "subprocess.Popen[bytes]") -> AsyncIterator[GatewayPipe]:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=MAX_LINE_BYTES)
-    incoming, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), process.stdout
-    )
-    outgoing, protocol = await loop.connect_write_pipe(
-        asyncio.streams.FlowControlMixin, process.stdin
-    )
+async def _pipe_over(connection: socket.socket) -> AsyncIterator[GatewayPipe]:
+    connection.setblocking(False)
+    reader, writer = await asyncio.open_connection(sock=connection, limit=MAX_LINE_BYTES)
     try:
-        yield GatewayPipe(reader, asyncio.StreamWriter(outgoing, protocol, None, loop))
+        yield GatewayPipe(reader, writer)
     finally:
-        outgoing.abort()
-        incoming.close()
+        writer.transport.abort()
 
 
 async def _serve(

@@ -292,7 +292,9 @@ class RefreshManager:
         except asyncio.CancelledError:
             outcome, changes = "cancelled", {"error": RefreshCancelled()}
         except InklingError as error:
-            changes = {"error": error}
+            # Its frames would keep states alive for as long as the operation is remembered.
+            error.__cause__ = error.__context__ = None
+            changes = {"error": error.with_traceback(None)}
         except SnapshotDamaged as error:
             changes = {"error": RefreshFailed(str(error))}
         except Exception as error:

@@ -73,7 +73,7 @@ class OperationFiles:
         for path in sorted(self._folder.glob("refresh-*.json")):
             try:
                 operation = _from_json(json.loads(path.read_text(encoding="utf-8")))
-            except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            except Exception as error:  # the many ways in which a file can be damaged
                 _log.warning("%s cannot be read: %s", path.name, type(error).__name__)
                 continue
             if not operation.is_done:

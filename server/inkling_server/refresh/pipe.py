@@ -1,11 +1,12 @@
-"""How the gateway and the refresh process talk: messages over the process's standard pipes.
+"""How the gateway and the refresh process talk: messages over a socket.
 
     {"type": "progress", "stage": "reading", "done": 5, "total": 9}\\n
     {"type": "embed", "phrases": ["latte art"]}\\n          process -> gateway, which answers
     {"type": "embedded", "rows": 1, "bytes": 1024}\\n...     and 1,024 raw bytes, float32
 
 A message is one line of JSON, followed by as many raw bytes as it says. Nothing is ever pickled.
-This module knows neither what the messages mean nor who runs the process.
+The socket is the process's standard input and output. This module knows neither what the messages
+mean nor who runs the process.
 """
 
 import asyncio
@@ -78,6 +79,8 @@ class GatewayPipe:
             line = await self._reader.readline()
         except ValueError as error:  # longer than the limit
             raise PipeBroken("the refresh process sent a line without end") from error
+        except OSError as error:  # it went without reading what was sent to it
+            raise PipeBroken("the refresh process is gone") from error
         return _parse(line) if line else None
 
 
@@ -88,7 +91,7 @@ def _line(message: Message) -> bytes:
 def _parse(line: bytes) -> Message:
     try:
         message = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PipeBroken("the other side is gone, or does not speak JSON") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise PipeBroken("the other side sent no message")

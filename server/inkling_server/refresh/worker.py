@@ -11,6 +11,7 @@ standard error. Nothing here knows gRPC, Triton or the index.
 """
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -25,13 +26,17 @@ from numpy.typing import NDArray
 
 from inkling_server.interests.build import Built, build_graph
 from inkling_server.interests.corpus_state import CorpusState, key_of
-from inkling_server.interests.corpus_state_files import STATE_FOLDER, load_state, save_state
+from inkling_server.interests.corpus_state_files import (
+    STATE_FOLDER,
+    load_state,
+    load_watermark,
+    save_state,
+)
 from inkling_server.interests.embedders.base import Embedder, EmbedderUnusable
 from inkling_server.interests.embedders.open import open_embedder
 from inkling_server.interests.embedders.serving import EncoderEmbedder
 from inkling_server.interests.embedders.spec import check_spec
 from inkling_server.interests.feed import FolderFeed
-from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.interests.mining import MiningCounts, mine
 from inkling_server.interests.snapshot import (
     SnapshotDamaged,
@@ -78,6 +83,8 @@ def _carry_out(refresh: "_Refresh") -> Message:
         return refresh.run()
     except (EmbedderUnusable, SnapshotDamaged) as error:
         return {"type": "failed", "problem": str(error)}
+    except pa.ArrowException:
+        return {"type": "failed", "problem": "the state of the version to build on is damaged"}
     except OSError as error:
         # Without the file's name: who asks over the network need not know our folders.
         return {"type": "failed", "problem": f"a file cannot be used: {error.strerror}"}
@@ -101,12 +108,14 @@ class _Refresh:
         """Does it all; returns the last message."""
         orders = self._orders
         self._tell(Stage.LOADING, 0, 1)
-        base = load_snapshot(orders.base)
-        vectors = load_vectors(orders.base, len(base.interests))
-        state = _load_state(orders.base, base)
-        reader = FolderFeed(orders.feed).open(state.watermark)
+        state_files = _verified_state_files(orders.base)
+        watermark = load_watermark(orders.base) if state_files else {}
+        reader = FolderFeed(orders.feed).open(watermark)
         if reader.total_bytes == 0 and not orders.force:
             return {"type": "unchanged", "counts": asdict(MiningCounts())}
+        base = load_snapshot(orders.base)
+        vectors = load_vectors(orders.base, len(base.interests))
+        state = _load(orders.base) if state_files else CorpusState.of_graph(base)
         counts = mine(
             reader,
             state,
@@ -185,17 +194,22 @@ class _Normalised:
         return self._embedder.embed([" ".join(key_of(phrase)) for phrase in phrases])
 
 
-def _load_state(base: Path, graph: GraphSnapshot) -> CorpusState:
-    """What the base remembers; of a graph that came without, what its interests say."""
+def _load(base: Path) -> CorpusState:
+    """The state of a version. It is a million objects that live to the end: the collector would
+    go through them again and again, which doubles the time."""
+    gc.disable()
+    state = load_state(base)
+    gc.freeze()
+    gc.enable()
+    return state
+
+
+def _verified_state_files(base: Path) -> list[str]:
+    """The files of what the base remembers; none for a graph that came without."""
     manifest = read_manifest(base)
     names = [name for name in manifest["sha256"] if name.startswith(f"{STATE_FOLDER}/")]
-    if not names:
-        return CorpusState.of_graph(graph)
-    try:
-        verify_files(base, manifest, names)
-        return load_state(base)
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        raise SnapshotDamaged(f"{base.name}: its state: {error}") from error
+    verify_files(base, manifest, names)
+    return names
 
 
 if __name__ == "__main__":

@@ -68,6 +68,13 @@ def test_name_goes_into_provenance(extractor: Extractor) -> None:
     assert extractor.name in MAKERS
 
 
+@pytest.mark.parametrize("name", ["tfidf", "textrank", "topicrank", "statistical", "combination"])
+def test_earlier_of_two_phrases_that_are_alike_otherwise_scores_higher(name: str) -> None:
+    first, last = MAKERS[name]().rank(read("the tree frog, and here is, the red kite"))
+    assert (first.text, last.text) == ("tree frog", "red kite")
+    assert first.score > last.score
+
+
 def test_tfidf_prefers_what_other_documents_do_not_have() -> None:
     found = TfIdf(frequencies()).rank(read("the rain forest, the tree frog"))
     assert [phrase.text for phrase in found] == ["tree frog", "rain forest"]

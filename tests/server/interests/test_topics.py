@@ -69,13 +69,16 @@ def test_biterm_takes_only_the_telling_words_of_a_long_text() -> None:
     assert Biterm(3, max_words=2).fit(bags).count == 3
 
 
-def test_biterm_leaves_words_that_stand_everywhere_to_the_background() -> None:
-    documents = [["all", *words] for words in texts(4)]
+def test_biterm_gives_a_word_only_to_topics_that_have_more_of_it_than_others() -> None:
+    food, bikes = texts(5)[:60], texts(5)[60:120]
+    documents = [["all", *words] for words in food]
+    documents += [["all", *words] if i % 5 == 0 else words for i, words in enumerate(bikes)]
     bags = Bags.of(documents, max_share=1.0)
-    with_background = Biterm(3, background=0.5).fit(bags).top_words(6)
-    without = Biterm(3, background=0.0).fit(bags).top_words(6)
-    assert all("all" not in words for words in with_background)
-    assert all("all" in words for words in without)
+    place = bags.words.index("all")
+    with_background = sorted(Biterm(2, background=0.5).fit(bags).words_TV[:, place])
+    without = sorted(Biterm(2, background=0.0).fit(bags).words_TV[:, place])
+    assert with_background[0] < 0.005 < 0.03 < without[0]
+    assert with_background[1] > without[1]
 
 
 def test_words_of_too_few_or_too_many_documents_are_left_out() -> None:

@@ -94,9 +94,9 @@ class NearDuplicates:
         self._signatures_MH[: self._next] = kept_MH
         bands_MBR = kept_MH.reshape(-1, _BANDS, _ROWS).astype(np.uint64)
         keys_MB = self._mixed(bands_MBR)
-        # In order: of texts with the same key, the newest is found.
-        for slot in range(self._next):
-            self._slots[self._band_B, keys_MB[slot]] = slot
+        # Of texts with the same key the newest is found: the last assignment stays.
+        for band in range(_BANDS):
+            self._slots[band, keys_MB[:, band]] = np.arange(self._next)
 
     def _signature(self, words: Sequence[str]) -> Signature:
         codes = [_code(word) for word in words]

@@ -3,8 +3,9 @@
 A tweet has too few words to tell its topic; the corpus's pairs of words that stand together have
 enough: P(pair) = sum over topics of P(topic) P(word | topic) P(other | topic). The paper samples;
 ours maximises the posterior by expectation-maximisation, which is a few matrix products an
-iteration. Words that stand everywhere ("love", "instagood") would lead every topic: each word of a
-pair may come from the whole corpus instead, with a fixed probability (Zhai, Velivelli and Yu 2004).
+iteration. So that words that stand everywhere ("love", "instagood") do not lead every topic, each
+word of a pair comes from the whole corpus instead with a fixed probability (Zhai, Velivelli and Yu
+2004): a topic keeps what it has more of than that explains.
 
 Shapes: B distinct pairs, T topics, V words, D documents.
 """

@@ -1,13 +1,13 @@
 """LDA and NMF, by scikit-learn, behind `TopicModel`.
 
-LDA (Blei et al. 2003) suits longer texts; NMF of TF-IDF is quicker and often reads better.
+LDA (Blei et al. 2003) suits longer texts; NMF of TF-IDF is quicker and often reads better. What
+they need of scikit-learn is imported when they fit: it takes a second, and most refreshes fit no
+topics.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.decomposition import NMF, LatentDirichletAllocation
-from sklearn.feature_extraction.text import TfidfTransformer
 
 from inkling_server.interests.topics.model import Bags, Topics, shares
 
@@ -29,6 +29,8 @@ class Lda:
 
     def fit(self, bags: Bags) -> Topics:
         """Finds the topics of a corpus."""
+        from sklearn.decomposition import LatentDirichletAllocation
+
         model = LatentDirichletAllocation(
             self.topic_count,
             learning_method="batch",  # online reads worse on corpora of this size
@@ -58,6 +60,9 @@ class Nmf:
 
     def fit(self, bags: Bags) -> Topics:
         """Finds the topics of a corpus."""
+        from sklearn.decomposition import NMF
+        from sklearn.feature_extraction.text import TfidfTransformer
+
         weights_DV = TfidfTransformer(sublinear_tf=True).fit_transform(bags.counts_DV)
         model = NMF(
             self.topic_count,

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sklearn.feature_extraction.text import CountVectorizer
 
 from inkling_server.interests.phrases.candidates import ReadDocument
 from inkling_server.interests.phrases.weak_words import WEAK_NOUNS
@@ -64,6 +63,9 @@ class Bags:
         Raises:
             ValueError: no word is left.
         """
+        # Here: scikit-learn takes a second to import, and most refreshes fit no topics.
+        from sklearn.feature_extraction.text import CountVectorizer
+
         vectorizer = CountVectorizer(
             analyzer=list, min_df=min_documents, max_df=max_share, max_features=max_words
         )
