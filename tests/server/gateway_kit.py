@@ -21,6 +21,8 @@ from inkling_server.fake_encoder import DEFAULT_MANIFEST, NAMED_COLOURS, FakeEnc
 from inkling_server.gateway import Gateway, running_gateway
 from inkling_server.interests.graph import GraphSnapshot, Interest, interest_id, make_snapshot
 from inkling_server.interests.snapshot import save_snapshot
+from inkling_server.interests.store import GraphStore
+from inkling_server.refreshing import SHIPPED_GRAPHS
 from inkling_server.settings import Settings
 
 
@@ -87,7 +89,8 @@ def gateway_with(
     encoder: FakeEncoder, settings: Settings, open_encoder: OpenEncoder | None = None
 ) -> AbstractAsyncContextManager[Gateway]:
     """A gateway that listens, with the colour graph in its data folder."""
-    save_snapshot(colour_graph(), settings.data_dir / "graph")
+    store = GraphStore(settings.data_dir / "graph", SHIPPED_GRAPHS)
+    store.make_current(save_snapshot(colour_graph(), store.root).name)
     return running_gateway(settings, open_encoder or FakeBackend(encoder).open)
 
 

@@ -79,6 +79,7 @@ def mined_state(data: Path, work: Path | None, created: datetime) -> CorpusState
 
 def write_feed(items: Iterable[ContentItem], path: Path) -> None:
     """Writes items as a server's feed holds them: one JSON object a line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         for item in items:
             values = {name: value for name, value in asdict(item).items() if value}

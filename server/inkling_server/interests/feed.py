@@ -214,7 +214,7 @@ def _entry(line: bytes | None) -> Entry:
     try:
         values = json.loads(line.decode("utf-8-sig"))
         if _HALF_CHARACTER.search(line):
-            # Whoever cuts text at so many UTF-16 units leaves half an emoji, which no file can hold.
+            # Whoever cuts text by UTF-16 units leaves half an emoji, which no file can hold.
             values = json.loads(json.dumps(values, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         return InvalidLine("not JSON")

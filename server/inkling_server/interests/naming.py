@@ -18,11 +18,12 @@ from inkling_server.interests.quality import capital_share, is_name
 from inkling_server.interests.text.tokens import token, tokens
 from inkling_server.interests.word_lists import capital_words, given_names
 
-_JOINTS = re.compile(r"[\s\-‐‑–_'’.&]+")
 # An abbreviation is this short; longer words in capitals are shouted.
 _LONGEST_ABBREVIATION = 5
 _INITIALS = 3
 # Shares of a word's or phrase's occurrences with capitals.
+# Occurrences of a word from which its capitals tell more than where its sentences begin.
+_ENOUGH = 20
 _MOSTLY_NAMED = 0.6
 _MOSTLY_NOUN = 0.5
 _SOMETIMES, _CAPITAL, _NEARLY_ALWAYS = 0.3, 0.5, 0.8
@@ -33,8 +34,11 @@ _MAX_ALIASES = 8
 
 
 def name_key(name: str) -> str:
-    """What makes two names one: case-folded, without what joins words."""
-    return _JOINTS.sub("", unicodedata.normalize("NFKC", name).casefold())
+    """What makes two names one: letters and digits, case-folded, without accents; names without
+    any ("❤") as they are.
+    """
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(filter(str.isalnum, plain)) or name
 
 
 def phrase_key(name: str) -> Key:
@@ -73,8 +77,8 @@ class Writing:
         share = self._capital[word] / max(1, self._total[word])
         if kind is None:
             return share >= _CAPITAL and word not in load_lexicon()
-        if kind.noun_share < _MOSTLY_NOUN:
-            return False
+        if kind.noun_share < _MOSTLY_NOUN or self._total[word] < _ENOUGH:
+            return kind.is_proper and kind.noun_share >= _MOSTLY_NOUN
         # A common noun that headlines like ("Review") is none; one that is also a brand may be.
         return share >= (_SOMETIMES if kind.is_proper else _NEARLY_ALWAYS)
 
@@ -181,7 +185,9 @@ def _word_form(word: str, place: int, cased: Counter[str], *, is_proper: bool) -
     """
     written: Counter[str] = Counter()
     for form, count in cased.items():
-        written[form.split()[place]] += count
+        # A shouted phrase does not tell which of its words are abbreviations.
+        words = form.lower().split() if " " in form and form.isupper() else form.split()
+        written[words[place]] += count
     fitting = {form: n for form, n in written.items() if form != word}
     top = max(fitting, key=lambda form: (fitting[form], form), default=word)
     is_short = len(word) <= _LONGEST_ABBREVIATION

@@ -24,6 +24,7 @@ from inkling_server.interests.noun_kinds import CONCRETE, MEASURES
 from inkling_server.interests.phrases.candidates import Key
 from inkling_server.interests.phrases.corpus import PhraseRecord
 from inkling_server.interests.phrases.tag_lexicon import load_lexicon
+from inkling_server.interests.text.hashtags import split_hashtag
 from inkling_server.interests.text.lexicons import lemmas
 from inkling_server.interests.text.slang import slang
 from inkling_server.interests.text.stop_words import STOP_WORDS
@@ -52,6 +53,7 @@ from inkling_server.interests.word_facts import (
 _NAME_SHARE, _COINED_NAME_SHARE = 0.6, 0.7
 # Kinds of what people do, beside what they point at.
 _EVENTFUL = frozenset({"act", "event", "group"})
+_THINGS = CONCRETE - {"person", "location"}
 _LONGEST_WORD = 18
 # An acronym that no dictionary lists is known to many from here on.
 _KNOWN_ACRONYM = 1.5e-6
@@ -151,6 +153,7 @@ class QualityJudge:
             and is_unheard(word)
             and capital_share(record) >= _COINED_NAME_SHARE
             and not _is_acronym(record)
+            and len(split_hashtag(word)) == 1
         )
 
     def _is_clear_phrase(self, record: PhraseRecord) -> bool:
@@ -159,12 +162,12 @@ class QualityJudge:
             return False
         known = noun_of(" ".join(words)) or noun_of(record.text.lower())
         if known is not None and is_in(words[-1], word_lists.weak_heads()) and not known.is_proper:
-            known = None if known.kind == "person" or known.kind not in CONCRETE else known
+            known = known if known.kind in _THINGS else None
         starts_vague = is_in(words[0], word_lists.vague_modifiers())
         if known is not None and known.kind not in MEASURES:
             if not starts_vague or known.is_proper:
                 return True
-            if known.kind in CONCRETE and known.kind not in ("person", "location"):
+            if known.kind in _THINGS:
                 return True
         if starts_vague or any(is_in(word, word_lists.vague_modifiers()) for word in words[1:-1]):
             return False
@@ -194,11 +197,13 @@ class QualityJudge:
             return self._belongs(record, least)
         if noun is None:
             return is_plain_noun(head) and self._belongs(record, least)
+        if noun.noun_share < MOSTLY:
+            return False
         if is_in(head, word_lists.vague_words()) or noun.kind not in CONCRETE | _EVENTFUL:
             return all(map(is_noun, modifiers)) and self._belongs(
                 record, self._settings.min_vague_association
             )
-        return noun.noun_share >= MOSTLY and self._belongs(record, least)
+        return self._belongs(record, least)
 
     def _is_titled_person(self, words: Key) -> bool:
         """ "coach Andy Robinson", "President Putin": the name alone is the interest."""
@@ -256,7 +261,8 @@ def may_be_surname(record: PhraseRecord) -> bool:
 def _holds(form: str, entry: str) -> bool:
     if " " in entry:
         return f" {entry} " in f" {form} "
-    return entry in form.split() or form.replace(" ", "") == entry
+    words = re.findall(r"\w+", form)
+    return any(is_in(word, frozenset({entry})) for word in (*words, "".join(words)))
 
 
 def _is_clear_word(word: str, record: PhraseRecord) -> bool:

@@ -23,8 +23,9 @@ EVERYDAY = 2e-5
 # Of a word's uses, as a share.
 MOSTLY = 0.5
 # This many times more frequent in another language than in English: foreign. A noun that English
-# dictionaries list may be shared ("hotel"), and names are ("Portugal").
+# dictionaries list may be shared ("hotel"); names and common ones are ("Portugal", "piano").
 _FOREIGN, _FOREIGN_NOUN, _FOREIGN_NAME = 2.0, 8.0, 80.0
+_COMMON = 5e-6
 # A word that mostly follows one that phrases cannot begin with: "york", "zealand".
 _TAIL_SHARE, _TAIL_COUNT = 0.5, 10
 NOUN_TAGS = ("NN", "NNS", "NNP", "NNPS")
@@ -37,7 +38,7 @@ def is_english(word: str, *, is_name: bool = False) -> bool:
     """Not mainly a word of another language."""
     noun = noun_of(word)
     limit = _FOREIGN if noun is None and not is_name else _FOREIGN_NOUN
-    if noun is not None and noun.is_proper:
+    if noun is not None and (noun.is_proper or share_of(word) >= _COMMON):
         limit = _FOREIGN_NAME
     parts = [part for part in _JOINTS.split(word) if part]
     return all(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from inkling_server.interests import corpus_state as module
+from inkling_server.interests import corpus_state_files
 from inkling_server.interests.activity import Activity, ActivitySettings
 from inkling_server.interests.corpus_state import (
     CorpusState,
@@ -146,11 +147,12 @@ def test_loaded_state_can_grow(tmp_path: Path) -> None:
 
 # What `tokens` makes of words: no white space, no sign of its own; quotes and joints inside.
 _WORD = st.text(
-    st.characters(categories=("L", "N", "M", "Pc", "Pd", "Sk")) | st.sampled_from("'’&.,\x00\x1f\"\\|"),
+    st.characters(categories=("L", "N", "M", "Pc", "Pd", "Sk"))
+    | st.sampled_from("'’&.,\x00\x1f\"\\|"),
     min_size=1,
     max_size=6,
 ).filter(lambda word: " " not in word)
-_FORM = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+_FORM = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _TIME = st.none() | st.datetimes(timezones=st.just(UTC))
 
 
@@ -186,8 +188,24 @@ def test_missing_or_damaged_file_is_one_of_the_errors_that_are_told(
     with pytest.raises((OSError, ValueError, KeyError, pa.ArrowException)):
         load_state(tmp_path)
     path.unlink()
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError):
         load_state(tmp_path)
+
+
+def test_rows_may_be_read_in_many_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus_state_files, "_BATCH", 3)
+    state = CorpusState(sample=[["word"] * (i % 4) for i in range(11)])
+    for i in range(11):
+        key = (f"word{i}",)
+        state.frequencies.set(key, i)
+        state.records[key] = PhraseRecord(
+            key,
+            forms=Counter({f"form {j} of {i}": j for j in range(i % 4)}),
+            days=dict.fromkeys(range(i % 3), i),
+            last_seen=None if i % 2 else datetime(1969, 7, 20, 20, i, tzinfo=UTC),
+            last_day=i,
+        )
+    assert_same(kit.reloaded(state, tmp_path / "a"), state)
 
 
 def test_state_of_another_format_is_refused(tmp_path: Path) -> None:

@@ -187,9 +187,7 @@ def test_counts_add_up(tmp_path: Path) -> None:
 
 
 def test_items_from_the_future_count_today(tmp_path: Path) -> None:
-    far = json.dumps(
-        {"id": "a", "caption": kit.caption(1), "created_time": "9999-12-31T23:59:59Z"}
-    )
+    far = json.dumps({"id": "a", "caption": kit.caption(1), "created_time": "9999-12-31T23:59:59Z"})
     kit.append(tmp_path / "feed", [far, kit.item("b", kit.caption(0), days_ago=-3)])
     state, _ = mined(tmp_path / "feed")
     assert state.documents_by_day == {TODAY: 2}
@@ -214,11 +212,13 @@ def test_hostile_text_is_mined_like_any_other(tmp_path: Path) -> None:
     kit.append(
         tmp_path / "feed",
         [
-            rb'{"id": "\ud83d", "caption": "the jumping spider \ud83d", "author_id": "\udc00"}'.decode(),
+            r'{"id": "\ud83d", "caption": "a jumping spider \ud83d", "author_id": "\udc00"}',
             json.dumps({"id": "\0", "caption": "a\0jumping spider\0", "author_id": "\0"}),
             json.dumps({"id": "c", "caption": "#" * 5_000 + "@" * 5_000 + "jumping spider " * 900}),
             json.dumps({"id": "d", "caption": "x" * 100_000, "comments": ["jumping spider"]}),
-            json.dumps({"id": "e" * 100_000, "caption": "jumping\u2028spider \u202e jumping spider"}),
+            json.dumps(
+                {"id": "e" * 100_000, "caption": "jumping\u2028spider \u202e jumping spider"}
+            ),
             kit.item("f", kit.caption(1)),
         ],
     )
@@ -237,7 +237,7 @@ def test_sample_is_bounded_and_drawn_from_everything(
     assert (len(state.sample), state.sampled_from) == (10, 60)
     first = [kit.caption(i).split()[-1].rstrip(".") for i in range(10)]
     kept = {word for words in state.sample for word in words}
-    assert 0 < sum(word not in kept for word in first)
+    assert any(word not in kept for word in first)
     again, _ = mined(tmp_path / "feed")
     assert again.sample == state.sample
 

@@ -11,13 +11,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inkling_server.interests import snapshot as module
-from inkling_server.interests.graph import GraphSnapshot, Interest, interest_id, make_snapshot
+from inkling_server.interests.graph import (
+    Community,
+    GraphSnapshot,
+    Interest,
+    Topic,
+    interest_id,
+    make_snapshot,
+)
 from inkling_server.interests.snapshot import (
     SnapshotDamaged,
     load_snapshot,
+    name_draft,
     newest_snapshot,
+    read_manifest,
     save_snapshot,
+    verify_files,
+    write_draft,
 )
+from tests.server.interests.graph_kit import edges_of, plain
 
 CREATED = datetime(2026, 2, 14, 9, 30, tzinfo=UTC)
 INTERESTS = [
@@ -37,6 +49,29 @@ _INTERESTS = st.lists(
     ),
     max_size=8,
     unique_by=lambda interest: interest.id,
+)
+
+
+_WEIGHTS = st.dictionaries(
+    st.tuples(st.integers(0, 4), st.integers(0, 4)).filter(lambda ends: ends[0] < ends[1]),
+    st.tuples(st.floats(0, 1, width=32), st.floats(0, 1, width=32)),
+)
+_SEEN = datetime(2025, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+# Something else than the default in every field.
+FULL = Interest(
+    "dog",
+    "Dog",
+    ("doggo", "dogs"),
+    3,
+    pinned=True,
+    trend_z=3.25,
+    is_trending=True,
+    rank=0.125,
+    topic=2,
+    community=0,
+    first_seen=_SEEN,
+    last_seen=CREATED,
+    extractors=("rake", "tfidf"),
 )
 
 
@@ -232,3 +267,102 @@ def test_interest_id_does_not_depend_on_unicode_form(phrase: str) -> None:
     except ValueError:
         return
     assert interest_id(unicodedata.normalize("NFD", phrase)) == first
+
+
+def test_every_field_of_every_part_is_saved(tmp_path: Path) -> None:
+    snapshot = make_snapshot(
+        [Interest("cat", "cat"), FULL],
+        CREATED,
+        edges=edges_of({(0, 1): (0.5, 0.25)}),
+        topics=[Topic(0, ("sea", "wave")), Topic(1, ())],
+        communities=[Community(0, 'pets, "friends"', 2), Community(1, "", 1)],
+        document_count=9,
+    )
+    loaded = load_snapshot(save_snapshot(snapshot, tmp_path))
+    assert loaded == snapshot
+    assert loaded.interests[1] == FULL
+    assert loaded.edges.weight_E.tolist() == snapshot.edges.weight_E.tolist() != [0.0]
+    assert (loaded.topics, loaded.communities) == (snapshot.topics, snapshot.communities)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(weights=_WEIGHTS)
+def test_any_edges_survive_a_round_trip(
+    tmp_path: Path, weights: dict[tuple[int, int], tuple[float, float]]
+) -> None:
+    snapshot = make_snapshot(plain("a", "b", "c", "d", "e"), CREATED, edges=edges_of(weights))
+    assert load_snapshot(save_snapshot(snapshot, tmp_path)).edges == snapshot.edges
+
+
+@pytest.mark.parametrize("name", ["edges.parquet", "groups.parquet"])
+def test_every_table_is_verified(saved: Path, name: str) -> None:
+    (saved / name).write_bytes((saved / name).read_bytes() + b"x")
+    with pytest.raises(SnapshotDamaged):
+        load_snapshot(saved)
+
+
+def _add_files(draft: Path) -> None:
+    (draft / "notes.bin").write_bytes(b"abc")
+    (draft / "notes.bin").chmod(0o600)
+    (draft / "more").mkdir()
+    (draft / "more" / "deep.bin").write_bytes(b"def")
+
+
+def test_added_files_are_checksummed_and_readable_by_other_users(tmp_path: Path) -> None:
+    snapshot = make_snapshot(INTERESTS, CREATED)
+    draft = write_draft(snapshot, tmp_path, _add_files)
+    assert draft.name.startswith(".draft-")
+    assert load_snapshot(draft) == snapshot
+    folder = name_draft(draft, tmp_path)
+    assert load_snapshot(folder) == snapshot
+    names = ["notes.bin", "more/deep.bin"]
+    verify_files(folder, read_manifest(folder), names)
+    for path in folder.rglob("*"):
+        assert path.stat().st_mode & 0o044 == 0o044, path.name
+    (folder / "more" / "deep.bin").write_bytes(b"xyz")
+    with pytest.raises(SnapshotDamaged, match="deep"):
+        verify_files(folder, read_manifest(folder), names)
+    assert load_snapshot(folder) == snapshot  # whoever reads a file verifies it
+
+
+def test_everything_is_on_the_disk_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[str] = set()
+
+    def fsync(path: Path) -> None:
+        synced.add(path.name)
+
+    monkeypatch.setattr(module, "fsync", fsync)
+    draft = write_draft(make_snapshot(INTERESTS, CREATED), tmp_path, _add_files)
+    assert synced == {draft.name, *(path.name for path in draft.rglob("*"))}
+
+
+def test_draft_that_cannot_be_finished_is_removed(tmp_path: Path) -> None:
+    def full_disk(draft: Path) -> None:
+        (draft / "half").write_bytes(b"a")
+        raise OSError(28, "no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        write_draft(make_snapshot(INTERESTS, CREATED), tmp_path, full_disk)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sound_version_is_not_replaced_and_a_damaged_one_is(saved: Path) -> None:
+    snapshot = make_snapshot(INTERESTS, CREATED)
+    inode = saved.stat().st_ino
+    assert name_draft(write_draft(snapshot, saved.parent), saved.parent) == saved
+    assert saved.stat().st_ino == inode
+    (saved / "edges.parquet").write_bytes(b"")
+    assert name_draft(write_draft(snapshot, saved.parent), saved.parent) == saved
+    assert load_snapshot(saved) == snapshot
+    visible = [path.name for path in saved.parent.iterdir() if path.name[0] != "."]
+    assert visible == [saved.name]
+
+
+def test_draft_without_a_sound_manifest_gets_no_name(tmp_path: Path) -> None:
+    draft = write_draft(make_snapshot(INTERESTS, CREATED), tmp_path)
+    manifest = json.loads((draft / "manifest.json").read_text())
+    (draft / "manifest.json").write_text(json.dumps(manifest | {"version": "../../elsewhere"}))
+    with pytest.raises(SnapshotDamaged):
+        name_draft(draft, tmp_path)

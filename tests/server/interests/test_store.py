@@ -61,7 +61,11 @@ def test_published_version_is_current(store: GraphStore) -> None:
     assert store.load_current()[0] == TWO
     assert store.folder(ONE.version) == folder
     assert store.folder(SHIPPED.version).parent == store.shipped
-    assert sorted(path.name for path in store.root.iterdir()) == [ONE.version, TWO.version, "current"]
+    assert sorted(path.name for path in store.root.iterdir()) == [
+        ONE.version,
+        TWO.version,
+        "current",
+    ]
 
 
 @pytest.mark.parametrize("target", [ONE, SHIPPED], ids=["kept", "shipped"])
@@ -104,7 +108,8 @@ def test_crash_while_current_is_written_leaves_the_old_one(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), crash)
+        owner: object = os if call == "fsync" else Path
+        patch.setattr(owner, call, crash)
         with pytest.raises(KeyboardInterrupt):
             store.make_current(ONE.version)
     assert store.load_current()[0] == TWO
@@ -148,7 +153,19 @@ def test_shipped_version_that_is_damaged_is_an_error(store: GraphStore) -> None:
 
 @pytest.mark.parametrize(
     "version",
-    ["", ".", "..", "../shipped", "/etc", "a/b", "a\\b", ".draft-x", "current\n", "a\0", "x" * 5_000],
+    [
+        "",
+        ".",
+        "..",
+        "../shipped",
+        "/etc",
+        "a/b",
+        "a\\b",
+        ".draft-x",
+        "current\n",
+        "a\0",
+        "x" * 5_000,
+    ],
 )
 def test_what_is_no_version_is_not_looked_up(store: GraphStore, version: str) -> None:
     publish(store, ONE)

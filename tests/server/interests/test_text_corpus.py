@@ -3,7 +3,10 @@
 import random
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inkling_server.interests.content import ContentItem
 from inkling_server.interests.text.document import Document, Field, Skipped, SkipReason
@@ -137,3 +140,78 @@ def test_near_duplicates_refuse_impossible_settings() -> None:
     for similarity, capacity in ((0.0, 1), (1.1, 1), (0.5, 0)):
         with pytest.raises(ValueError, match="similarity"):
             NearDuplicates(similarity, capacity)
+
+
+def _texts(count: int, seed: int) -> list[list[str]]:
+    rng = random.Random(seed)
+    return [rng.sample(WORDS, 20) for _ in range(count)]
+
+
+def test_restored_near_duplicates_remember_the_same() -> None:
+    texts, near = _texts(50, 7), NearDuplicates()
+    assert not any(near.seen(text) for text in texts)
+    restored = NearDuplicates()
+    restored.restore(near.signatures())
+    assert np.array_equal(restored.signatures(), near.signatures())
+    assert all(restored.seen(text) for text in texts)
+    assert not any(restored.seen(text) for text in _texts(50, 8))
+
+
+@settings(max_examples=20, deadline=None)
+@given(count=st.integers(0, 40), cut=st.integers(0, 40))
+def test_going_on_in_another_process_changes_no_answer(count: int, cut: int) -> None:
+    # More than are remembered, with repeats of recent and of forgotten ones.
+    rng = random.Random(count)
+    fresh = _texts(count, 9)
+    stream = [text for i in range(count) for text in (fresh[i], fresh[rng.randrange(i + 1)])]
+    whole, first, second = (NearDuplicates(capacity=12) for _ in range(3))
+    expected = [whole.seen(text) for text in stream]
+    found = [first.seen(text) for text in stream[:cut]]
+    second.restore(first.signatures())
+    found += [second.seen(text) for text in stream[cut:]]
+    assert found == expected
+    assert np.array_equal(second.signatures(), whole.signatures())
+
+
+def test_signatures_are_of_the_newest_texts_oldest_first() -> None:
+    texts, near, few = _texts(25, 10), NearDuplicates(capacity=10), NearDuplicates(capacity=10)
+    for text in texts:
+        near.seen(text)
+    for text in texts[15:]:
+        few.seen(text)
+    assert near.signatures().shape == (10, 64)
+    assert np.array_equal(near.signatures(), few.signatures())
+
+
+def test_smaller_memory_restores_the_newest() -> None:
+    texts, near, smaller = _texts(25, 11), NearDuplicates(), NearDuplicates(capacity=10)
+    for text in texts:
+        near.seen(text)
+    smaller.restore(near.signatures())
+    assert [smaller.seen(text) for text in texts[15:]] == [True] * 10
+    assert not smaller.seen(texts[14])
+
+
+def test_signatures_that_are_handed_out_do_not_change() -> None:
+    near = NearDuplicates(capacity=3)
+    near.seen(_texts(1, 12)[0])
+    before = near.signatures()
+    copy = before.copy()
+    for text in _texts(5, 13):
+        near.seen(text)
+    assert np.array_equal(before, copy)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 63), (3, 64, 1)])
+def test_what_are_no_signatures_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="signatures"):
+        NearDuplicates().restore(np.zeros(shape, np.uint32))
+
+
+def test_corpus_goes_on_where_another_stopped() -> None:
+    one = Corpus()
+    assert isinstance(one.add(ContentItem(id="1", caption=ARTICLE)), Document)
+    other = Corpus(signatures_MH=one.signatures())
+    repeat = other.add(ContentItem(id="2", caption=ARTICLE + " #museum"))
+    assert repeat == Skipped("2", SkipReason.NEAR_DUPLICATE)
+    assert (other.counts.read, other.counts.near_duplicate) == (1, 1)
