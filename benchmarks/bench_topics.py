@@ -142,7 +142,7 @@ def measure(corpus: str, found: list[list[str]]) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--limit", type=int, default=20_000, help="items of a corpus")
+    parser.add_argument("--limit", type=int, default=8_000, help="items of a corpus")
     parser.add_argument("--out", type=Path, help="folder for a JSON and a Markdown file")
     arguments = parser.parse_args()
     folder = sample_data_dir() / "corpora"

@@ -2,8 +2,8 @@
 
     posts("latte art", 40, seed=1) ─► content items ─► write_posts ─► <folder>/<name>.jsonl
 
-Posts are made of whole clauses drawn at random, so that near-duplicate detection keeps them. It does
-not know what a refresh makes of them.
+Posts are made of whole clauses drawn at random, so that near-duplicate detection keeps them.
+It does not know what a refresh makes of them.
 """
 
 import json

@@ -113,7 +113,7 @@ def build_graph(
     refit(state, settings.topics)
     on_progress(Stage.CHOOSING, 0, len(state.records))
     interests, chosen = _interests(state, previous, settings)
-    vectors = _vectors(interests, previous, previous_vectors, embedder, on_progress)
+    vectors = _vectors(interests, previous, previous_vectors, embedder, settings, on_progress)
     on_progress(Stage.JOINING, 0, 1)
     neighbors = _neighbors(interests, vectors, previous, previous_vectors, settings)
     edges = combine(neighbors, _engagement(state, chosen, settings.engagement))
@@ -182,6 +182,7 @@ def _vectors(
     previous: GraphSnapshot,
     previous_vectors: Vectors | None,
     embedder: Embedder,
+    settings: BuildSettings,
     on_progress: OnProgress,
 ) -> Vectors:
     """Takes over what the same embedder gave the same phrase before; embeds the rest."""
@@ -203,7 +204,9 @@ def _vectors(
         batch = missing[start : start + _EMBED_BATCH]
         embeddings_ND[batch] = embedder.embed([interests[row].phrase for row in batch])
         on_progress(Stage.EMBEDDING, start + len(batch), len(missing))
-    return Vectors(embedder.fingerprint, embeddings_ND)
+    return Vectors(
+        embedder.fingerprint, embeddings_ND, settings.neighbor_count, settings.min_cosine
+    )
 
 
 def _neighbors(
@@ -216,7 +219,11 @@ def _neighbors(
     """Nearest interests by meaning; only what is new is searched for where that is enough."""
     k, min_cosine = settings.neighbor_count, settings.min_cosine
     before = None
-    if previous_vectors is not None and previous_vectors.fingerprint == vectors.fingerprint:
+    if previous_vectors is not None and (
+        previous_vectors.fingerprint,
+        previous_vectors.neighbor_count,
+        previous_vectors.min_cosine,
+    ) == (vectors.fingerprint, k, min_cosine):
         rows_N = same_rows(
             [interest.id for interest in previous.interests],
             previous_vectors.embeddings_ND,

@@ -34,6 +34,7 @@ from inkling_server.interests.topics.model import Topics
 MAX_ITEMS = 200_000
 MAX_PEOPLE = 200_000
 MAX_INTERESTS_OF_PERSON = 200
+MAX_PENDING = 200_000
 MAX_SAMPLE = 20_000
 MAX_DAYS = 1_000
 
@@ -66,6 +67,8 @@ class CorpusState:
         documents_by_day: documents by day: the clock that interests age by.
         items: hash of an item's id -> hashes of its phrases, as bytes of uint64; newest last.
         people: hash of a person's id -> hashes of phrases of what they engaged with, newest last.
+        pending: hashes of person and item of engagements with items that were not read yet, newest
+            last.
         sample: words of documents drawn evenly from all, for topics.
         sampled_from: documents that `sample` was drawn from.
         topics: None until some were found.
@@ -81,6 +84,7 @@ class CorpusState:
     documents_by_day: dict[int, int] = field(default_factory=dict)
     items: dict[int, bytes] = field(default_factory=dict)
     people: dict[int, "array[int]"] = field(default_factory=dict)
+    pending: list[tuple[int, int]] = field(default_factory=list)
     sample: list[list[str]] = field(default_factory=list)
     sampled_from: int = 0
     topics: TopicState | None = None

@@ -3,7 +3,7 @@
     state/phrases.parquet      one row per record
           frequencies.parquet  document frequencies
           sample.parquet       words of sampled documents
-          arrays.safetensors   signatures, items, people, the topic model's matrix
+          arrays.safetensors   signatures, items, people, pending engagements, topics
           state.json           everything small
 
 No pickle. Ids of documents stay out: items are known by keyed hashes only. Checksums are the
@@ -96,6 +96,7 @@ def load_state(folder: Path) -> CorpusState:
         documents_by_day={int(day): count for day, count in facts["documents_by_day"].items()},
         items=_unpack(arrays, "item"),
         people={person: array("Q", row) for person, row in _unpack(arrays, "person").items()},
+        pending=[(person, item) for person, item in arrays["pending"].tolist()],
         sampled_from=facts["sampled_from"],
         topics=_topics(facts, arrays),
         watermark=_watermark(facts),
@@ -224,9 +225,10 @@ def _times(column: pa.TimestampArray) -> list[datetime | None]:
 
 
 def _arrays(state: CorpusState) -> dict[str, NDArray[Any]]:
-    arrays = {"signatures": np.ascontiguousarray(state.signatures_MH)}
+    arrays: dict[str, NDArray[Any]] = {"signatures": np.ascontiguousarray(state.signatures_MH)}
     arrays |= _pack("item", state.items.items())
     arrays |= _pack("person", ((p, row.tobytes()) for p, row in state.people.items()))
+    arrays["pending"] = np.array(state.pending, np.uint64).reshape(-1, 2)
     if state.topics is not None:
         topics = state.topics.topics
         arrays["topic_words"] = np.ascontiguousarray(topics.words_TV, np.float32)

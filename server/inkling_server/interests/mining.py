@@ -8,14 +8,16 @@ It does not know graphs: what the counts mean is decided later, in `build`.
 
 import random
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 import numpy as np
 
 from inkling_server.interests.content import ContentItem
-from inkling_server.interests.corpus_state import MAX_SAMPLE, CorpusState, phrase_hash
+from inkling_server.interests.corpus_state import MAX_PENDING, MAX_SAMPLE, CorpusState, phrase_hash
 from inkling_server.interests.feed import Engagement, FeedReader, InvalidLine
 from inkling_server.interests.phrases.candidates import CandidateReader, ReadDocument
 from inkling_server.interests.phrases.combine import Combination, all_extractors
@@ -111,8 +113,7 @@ class _Miner:
     def run(self) -> MiningCounts:
         for read in self._ranking.add(self._documents()):
             self._note(read)
-        for person, item in zip(*self._engaged, strict=True):
-            self._state.note_engagement(person, item)
+        self._settle_engagements()
         self._state.forget_old_days()
         self._state.signatures_MH = self._corpus.signatures()
         self._state.watermark = dict(self._reader.watermark)
@@ -151,6 +152,15 @@ class _Miner:
         if item.created_time is None or item.created_time <= self._read_time:
             return item
         return replace(item, created_time=self._read_time)
+
+    def _settle_engagements(self) -> None:
+        """Adds engagements to people; keeps those whose item has not come yet."""
+        state = self._state
+        pairs = chain(state.pending, zip(*self._engaged, strict=True))
+        waiting = deque(
+            (pair for pair in pairs if not state.note_engagement(*pair)), maxlen=MAX_PENDING
+        )
+        state.pending = list(waiting)
 
     def _author(self, item: ContentItem) -> int:
         """Who posts something cares for it; 0: not known."""

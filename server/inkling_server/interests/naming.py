@@ -5,7 +5,6 @@ Two names are the same when their `name_key` is: "Street Photography", "street-p
 are interests.
 """
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable

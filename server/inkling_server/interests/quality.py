@@ -60,6 +60,7 @@ _KNOWN_ACRONYM = 1.5e-6
 _LONGEST_ACRONYM = 5
 _SHORTEST_WORD, _SHORTEST_NEW_WORD = 3, 4
 _WORD = re.compile(r"(?:[od]')?[a-z](?:[a-z.&-]*[a-z0-9])?\+*")
+_WORDS = re.compile(r"\w+")
 _NO_PREFIX = re.compile(r"(?:re|pre|un|non|ex|co|mid|year|month|week|day)-")
 
 
@@ -121,6 +122,8 @@ class QualityJudge:
         self._settings = settings
         blocked = {word.lower() for word in settings.blocked}
         self._refused = word_lists.platform_words() | blocked
+        self._blocked_words = frozenset(entry for entry in blocked if " " not in entry)
+        self._blocked_phrases = [f" {entry} " for entry in blocked if " " in entry]
 
     def is_interest(self, record: PhraseRecord) -> bool:
         """Whether the phrase can be an interest."""
@@ -133,9 +136,14 @@ class QualityJudge:
 
     def is_blocked(self, record: PhraseRecord) -> bool:
         """Whether the phrase holds a blocked word, also one of several words or a run-in one."""
-        forms = {form.lower() for form in record.forms}
-        forms.add(" ".join(record.key))
-        return any(_holds(form, entry) for form in forms for entry in self._settings.blocked)
+        return any(map(self._is_blocked_form, (*record.forms, " ".join(record.key))))
+
+    def _is_blocked_form(self, form: str) -> bool:
+        words = _WORDS.findall(form.lower())
+        spoken = f" {' '.join(words)} "
+        return any(is_in(word, self._blocked_words) for word in (*words, "".join(words))) or any(
+            phrase in spoken for phrase in self._blocked_phrases
+        )
 
     def _is_allowed(self, word: str) -> bool:
         return (
@@ -159,6 +167,9 @@ class QualityJudge:
     def _is_clear_phrase(self, record: PhraseRecord) -> bool:
         words = record.key
         if words[0] in tails() or self._is_titled_person(words):
+            return False
+        # "table spoon": one vague word that somebody cut in two.
+        if "".join(words) in word_lists.vague_words() | self._refused:
             return False
         known = noun_of(" ".join(words)) or noun_of(record.text.lower())
         if known is not None and is_in(words[-1], word_lists.weak_heads()) and not known.is_proper:
@@ -256,13 +267,6 @@ def may_be_surname(record: PhraseRecord) -> bool:
         return False
     noun = noun_of(record.key[0])
     return noun is None or (noun.kind == "person" and noun.is_proper)
-
-
-def _holds(form: str, entry: str) -> bool:
-    if " " in entry:
-        return f" {entry} " in f" {form} "
-    words = re.findall(r"\w+", form)
-    return any(is_in(word, frozenset({entry})) for word in (*words, "".join(words)))
 
 
 def _is_clear_word(word: str, record: PhraseRecord) -> bool:

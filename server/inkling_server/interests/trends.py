@@ -45,15 +45,19 @@ class TrendSettings:
             trend.
         prior_weight: occurrences in all that the prior is worth, as a share of the recent window;
             more: calmer.
+        least_prior: occurrences that the prior of each phrase is worth at least. Half of one
+            (Jeffreys 1946): with less, a phrase that was never seen before has a variance without
+            bound, and nothing new could trend.
     """
 
     min_z_score: float = 3.0
     min_recent_count: int = 5
     prior_weight: float = 0.1
+    least_prior: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.prior_weight <= 0:
-            raise ValueError("prior_weight: above 0")
+        if self.prior_weight <= 0 or self.least_prior < 0:
+            raise ValueError("prior_weight: above 0; least_prior: at least 0")
 
 
 def trends(
@@ -88,7 +92,8 @@ def trends(
         if count_r + count_p == 0:
             continue
         # Informative: each phrase's prior follows its share of both windows together.
-        prior = prior_total * (count_r + count_p) / (total_r + total_p)
+        share = (count_r + count_p) / (total_r + total_p)
+        prior = max(prior_total * share, settings.least_prior)
         log_odds = _log_odds(count_r + prior, total_r + prior_total) - _log_odds(
             count_p + prior, total_p + prior_total
         )

@@ -21,15 +21,19 @@ VECTORS_FILE = "embeddings.safetensors"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vectors:
-    """Embeddings of one snapshot's interests.
+    """Embeddings of one snapshot's interests, and how its semantic edges were made of them.
 
     Attributes:
         fingerprint: of the embedder.
         embeddings_ND: float32; rows of length 1, or of zeros where there is no vector.
+        neighbor_count: nearest interests that each was joined with; 0: not known.
+        min_cosine: and only with those that are so near.
     """
 
     fingerprint: str
     embeddings_ND: NDArray[np.float32]
+    neighbor_count: int = 0
+    min_cosine: float = 0.0
 
 
 def save_vectors(vectors: Vectors, folder: Path) -> None:
@@ -37,7 +41,11 @@ def save_vectors(vectors: Vectors, folder: Path) -> None:
     save_file(
         {"embeddings": np.ascontiguousarray(vectors.embeddings_ND)},
         folder / VECTORS_FILE,
-        metadata={"fingerprint": vectors.fingerprint},
+        metadata={
+            "fingerprint": vectors.fingerprint,
+            "neighbor_count": str(vectors.neighbor_count),
+            "min_cosine": repr(vectors.min_cosine),
+        },
     )
 
 
@@ -58,10 +66,16 @@ def load_vectors(folder: Path, count: int) -> Vectors | None:
         manifest = read_manifest(folder)
         verify_files(folder, manifest, (VECTORS_FILE,))
         with safe_open(path, framework="numpy") as file:
-            fingerprint = (file.metadata() or {})["fingerprint"]
+            facts = file.metadata() or {}
             embeddings_ND = file.get_tensor("embeddings")
-    except (OSError, KeyError, SafetensorError) as error:
+        vectors = Vectors(
+            facts["fingerprint"],
+            embeddings_ND,
+            int(facts["neighbor_count"]),
+            float(facts["min_cosine"]),
+        )
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise SnapshotDamaged(f"{folder.name}: {VECTORS_FILE}: {error}") from error
     if embeddings_ND.dtype != np.float32 or embeddings_ND.ndim != 2 or len(embeddings_ND) != count:
         raise SnapshotDamaged(f"{folder.name}: {VECTORS_FILE} holds no row for each interest")
-    return Vectors(fingerprint, embeddings_ND)
+    return vectors

@@ -38,7 +38,7 @@ _ERRORS: dict[str, type[InklingError]] = {
 
 def new_name(now: datetime) -> str:
     """A name that no other refresh has; sorts by time."""
-    return f"{_PREFIX}refresh-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    return f"{_PREFIX}refresh-{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
 
 
 class OperationFiles:

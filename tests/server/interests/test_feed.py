@@ -133,6 +133,15 @@ def test_replaced_or_shorter_file_is_read_from_its_start(tmp_path: Path, now: li
     assert read(tmp_path, mark)[0] == []
 
 
+def test_long_file_that_was_cut_is_read_from_its_start(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    names = [f"item {i}" for i in range(400)]
+    path.write_bytes(b"".join(map(item, names)))
+    _, mark = read(tmp_path)
+    path.write_bytes(b"".join(map(item, names[:300])))  # its first bytes are the same
+    assert ids(read(tmp_path, mark)[0]) == names[:300]
+
+
 def test_file_that_is_gone_is_forgotten(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(item("a"))
     _, mark = read(tmp_path)

@@ -8,6 +8,7 @@ import pytest
 
 from inkling_server.interests import corpus_state, mining
 from inkling_server.interests.corpus_state import CorpusState, phrase_hash
+from inkling_server.interests.corpus_state_files import load_state, save_state
 from inkling_server.interests.feed import FolderFeed
 from inkling_server.interests.mining import MiningCounts
 from inkling_server.interests.phrases.corpus import day_of
@@ -126,6 +127,18 @@ def test_engagement_with_an_item_of_an_earlier_refresh_counts(tmp_path: Path) ->
     kit.append(tmp_path / "feed", [kit.engagement("u", "a")])
     assert kit.mine_folder(tmp_path / "feed", state).engagement_count == 1
     assert phrase_hash(SPIDER) in state.people[state.person_hash("u")]
+
+
+def test_engagement_waits_for_its_item_until_a_later_refresh(tmp_path: Path) -> None:
+    kit.append(tmp_path / "feed", [kit.engagement("u", "late")])
+    state, _ = mined(tmp_path / "feed")
+    save_state(state, tmp_path)
+    state = load_state(tmp_path)
+    assert len(state.pending) == 1
+    kit.append(tmp_path / "feed", [kit.item("late", kit.caption(1))])
+    kit.mine_folder(tmp_path / "feed", state)
+    assert list(state.people) == [state.person_hash("u")]
+    assert state.pending == []
 
 
 def test_hiding_joins_nothing(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_days_of_a_record_are_bounded() -> None:
 
 
 def test_rare_and_old_phrases_are_forgotten_first() -> None:
-    often = frogs([9] * 5)
+    often = frogs([60] * 5)  # before all others
     rare = [
         document(f"a {name} lamp", name, f"2026-05-{day:02}")
         for day, name in enumerate(("brass", "copper", "silver", "golden", "marble", "wooden"), 1)

@@ -36,6 +36,14 @@ def test_single_posts_make_no_trend() -> None:
     assert not found[0].is_trending
 
 
+def test_phrase_that_nobody_said_before_trends_after_a_few_mentions() -> None:
+    found = trends({"new": 6}, {}, recent_total=1_000, past_total=8_000)[0]
+    # prior: half an occurrence, in all 100
+    log_odds = math.log(6.5 / (1_100 - 6.5)) - math.log(0.5 / (8_100 - 0.5))
+    assert found.z_score == pytest.approx(log_odds / math.sqrt(1 / 6.5 + 1 / 0.5))
+    assert found.is_trending
+
+
 def test_formula_of_the_paper() -> None:
     settings = TrendSettings(prior_weight=0.5)
     found = trends({"a": 30, "b": 70}, {"a": 10, "b": 90}, settings=settings)[0]

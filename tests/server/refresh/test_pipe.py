@@ -136,7 +136,7 @@ async def test_sending_to_a_side_that_is_gone_says_so() -> None:
         os.fdopen(write_end, "wb", buffering=0) as writer,
         pytest.raises(PipeBroken, match="the gateway is gone"),
     ):
-        ProcessPipe(io.BytesIO(), writer).send({"type": "progress"})  # type: ignore[arg-type]
+        ProcessPipe(io.BytesIO(), writer).send({"type": "progress"})
     pipe, wire = gateway_end()
     wire.broken = True
     with pytest.raises(PipeBroken, match="the refresh process is gone"):
