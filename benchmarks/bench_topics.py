@@ -39,11 +39,12 @@ from inkling_server.interests.phrases.pos import installed_tagger
 from inkling_server.interests.text.preprocess import Corpus
 from inkling_server.interests.topics.biterm import Biterm
 from inkling_server.interests.topics.coherence import diversity, npmi_coherence
-from inkling_server.interests.topics.factors import Lda, Nmf
+from inkling_server.interests.topics.factors import Nmf
+from inkling_server.interests.topics.lda import Lda
 from inkling_server.interests.topics.model import Bags, Topics, shares, topic_words
 from inkling_training.data import sample_data_dir
 
-SEED, PASSES = 0, 20
+SEED, PASSES = 0, 100
 TOPIC_COUNTS = {"news": 20, "short posts": 40}
 Fit = Callable[[Bags], Topics]
 

@@ -47,11 +47,11 @@ def tag(
     ],
     json_lines: JsonOption = False,
     top_n: Annotated[
-        int | None, typer.Option(min=1, help="At most so many tags. [default: the server's]")
+        int | None, typer.Option(min=1, help="At most so many tags. (default: the server's)")
     ] = None,
     min_score: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="Only higher scores. [default: the server's]"),
+        typer.Option(min=0.0, max=1.0, help="Only higher scores. (default: the server's)"),
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show where scores come from.")

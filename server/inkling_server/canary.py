@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 
 from inkling_server.errors import DeadlineExceeded, InklingError
 
@@ -114,13 +115,29 @@ class Canary:
 
 def canary_picture() -> bytes:
     """A small JPEG with colours, edges and areas; always the same bytes."""
+    return canary_pictures()[0]
+
+
+def canary_pictures() -> list[bytes]:
+    """A few small JPEGs that differ in colours and shapes; always the same bytes."""
     height, width = 240, 320
     y_H1, x_1W = np.mgrid[:height, :1][0], np.mgrid[:1, :width][1]
-    red_HW = np.broadcast_to(x_1W * 255 // width, (height, width))
-    green_HW = np.broadcast_to(y_H1 * 255 // height, (height, width))
-    inside_HW = (x_1W - 160) ** 2 + (y_H1 - 120) ** 2 < 70**2
-    pixels_HWC = np.stack([red_HW, green_HW, np.where(inside_HW, 230, 40)], axis=-1)
-    jpeg: bytes = simplejpeg.encode_jpeg(
+    across_HW = np.broadcast_to(x_1W * 255 // width, (height, width))
+    down_HW = np.broadcast_to(y_H1 * 255 // height, (height, width))
+    disc_HW = np.where((x_1W - 160) ** 2 + (y_H1 - 120) ** 2 < 70**2, 230, 40)
+    stripes_HW = np.broadcast_to(np.where(x_1W // 20 % 2, 220, 30), (height, width))
+    squares_HW = np.where((x_1W // 40 + y_H1 // 40) % 2, 250, 10)
+    flat_HW = np.full((height, width), 90)
+    planes = (
+        (across_HW, down_HW, disc_HW),
+        (stripes_HW, flat_HW, down_HW),
+        (squares_HW, squares_HW, squares_HW),
+    )
+    return [_jpeg(np.stack(channels, axis=-1)) for channels in planes]
+
+
+def _jpeg(pixels_HWC: NDArray[np.int_]) -> bytes:
+    data: bytes = simplejpeg.encode_jpeg(
         np.ascontiguousarray(pixels_HWC, dtype=np.uint8), quality=80, colorspace="RGB"
     )
-    return jpeg
+    return data

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inkling_server.canary import canary_picture
+from inkling_server.canary import canary_pictures
 from inkling_server.data_dir import DataDir
 from inkling_server.embedding_cache import CacheKey, EmbeddingCache
 from inkling_server.encoders import Embeddings
@@ -99,7 +99,7 @@ def make_refresher(
         open_state=open_state,
         run_job=run,
         files=OperationFiles(data_dir.root / "operations"),
-        canaries=[canary_picture()],
+        canaries=canary_pictures(),
         image_limits=image_limits,
         feed_name=lambda: _feed(settings, data_dir)[1],
         observer=observer,

@@ -7,7 +7,8 @@ import pytest
 
 from inkling_server.interests.topics.biterm import Biterm
 from inkling_server.interests.topics.coherence import diversity, npmi_coherence
-from inkling_server.interests.topics.factors import Lda, Nmf
+from inkling_server.interests.topics.factors import Nmf
+from inkling_server.interests.topics.lda import Lda
 from inkling_server.interests.topics.model import Bags, TopicModel, topic_words
 from tests.server.interests.phrase_kit import SPIDERS, read
 

@@ -1,7 +1,6 @@
-"""LDA and NMF, by scikit-learn, behind `TopicModel`.
+"""Non-negative matrix factorisation of TF-IDF, by scikit-learn: quick, and often reads well.
 
-LDA (Blei et al. 2003) suits longer texts; NMF of TF-IDF is quicker and often reads better. What
-they need of scikit-learn is imported when they fit: it takes a second, and most refreshes fit no
+What it needs of scikit-learn is imported when it fits: it takes a second, and most refreshes fit no
 topics.
 """
 
@@ -10,36 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from inkling_server.interests.topics.model import Bags, Topics, shares
-
-
-@dataclass(frozen=True, slots=True)
-class Lda:
-    """Latent Dirichlet allocation, variational Bayes over the whole corpus.
-
-    Attributes:
-        topic_count: topics.
-        passes: over the corpus.
-        seed: of the start.
-    """
-
-    topic_count: int
-    passes: int = 20
-    seed: int = 0
-    name = "lda"
-
-    def fit(self, bags: Bags) -> Topics:
-        """Finds the topics of a corpus."""
-        from sklearn.decomposition import LatentDirichletAllocation
-
-        model = LatentDirichletAllocation(
-            self.topic_count,
-            learning_method="batch",  # online reads worse on corpora of this size
-            max_iter=self.passes,
-            random_state=self.seed,
-            n_jobs=1,
-        )
-        documents_DT = model.fit_transform(bags.counts_DV)
-        return Topics(bags.words, shares(model.components_), shares(documents_DT))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Literal
 
 from inkling_server.interests.corpus_state import CorpusState, TopicState
 from inkling_server.interests.topics.biterm import Biterm
-from inkling_server.interests.topics.factors import Lda, Nmf
+from inkling_server.interests.topics.factors import Nmf
+from inkling_server.interests.topics.lda import Lda
 from inkling_server.interests.topics.model import Bags, TopicModel
 
 # Words of a typical document below which it is short: its own words are too few to tell a topic by.
