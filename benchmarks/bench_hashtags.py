@@ -4,7 +4,8 @@
     python -m benchmarks.bench_hashtags --out benchmarks/results   and both as files
 
 Ours beside wordsegment and wordninja (`pip install wordsegment wordninja`; left out where they are
-not installed), on the same hashtags in the same run. Three questions:
+not installed), on the same hashtags in the same run. Needs the sample data: INKLING_SAMPLE_DATA,
+else ../shared/data beside the repository. Three questions:
 
 1. Gold splits (`eval/hashtags_gold.tsv`), letter case aside: right if it equals any of a hashtag's
    gold splits. Our weights were chosen on the dev sets and never on test-boun.
@@ -15,8 +16,6 @@ not installed), on the same hashtags in the same run. Three questions:
    sample; our weights saw another one. Authors who leave small words small (SeaofGreen) make some
    of this gold wrong, for everyone alike.
 3. Time for each hashtag on one core, nothing cached, median of rounds in turn.
-
-Needs the sample data: INKLING_SAMPLE_DATA, else ../shared/data beside the repository.
 """
 
 import argparse

@@ -27,12 +27,12 @@ from tests.refresh_kill import Kill, KillTrials, Victim
 VICTIMS: tuple[Victim, ...] = ("refresh process", "server")
 
 
-def measure(count: int, seed: int) -> dict[str, Any]:
+def measure(count: int, seed: int, flags: list[str]) -> dict[str, Any]:
     """Runs all kills; returns the report."""
     kills: list[Kill] = []
     with (
         tempfile.TemporaryDirectory(prefix="inkling-kill-") as folder,
-        KillTrials(Path(folder), seed=seed) as trials,
+        KillTrials(Path(folder), *flags, seed=seed) as trials,
     ):
         refresh_s = trials.measure()
         for victim in VICTIMS:
@@ -44,6 +44,7 @@ def measure(count: int, seed: int) -> dict[str, Any]:
         "question": "does the server survive kill -9 at any moment of a refresh?",
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "hardware": hardware(),
+        "flags": flags,
         "seed": seed,
         "refresh_s": round(refresh_s, 2),
         "problems_of_the_last_refresh": problems,
@@ -84,9 +85,10 @@ def main() -> int:
     )
     parser.add_argument("--count", type=int, default=20, help="kills of each kind")
     parser.add_argument("--seed", type=int, default=20261125)
+    parser.add_argument("--flag", action="append", default=[], help="of the server, repeatable")
     parser.add_argument("--out", type=Path, help="folder for the result files")
     arguments = parser.parse_args()
-    report = measure(arguments.count, arguments.seed)
+    report = measure(arguments.count, arguments.seed, arguments.flag)
     lines = as_markdown(report)
     if arguments.out:
         write_report(arguments.out, "refresh-kill", lines, report)

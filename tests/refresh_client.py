@@ -50,6 +50,13 @@ class RefreshClient:
             raise TimeoutError(f"after {timeout_s} s the refresh still runs")
         return ended
 
+    def duration_s(self, name: str) -> float:
+        """How long a refresh took."""
+        metadata = graph_pb2.RefreshGraphMetadata()
+        self.wait(name).metadata.Unpack(metadata)
+        begun, ended = metadata.create_time, metadata.end_time
+        return float(ended.ToNanoseconds() - begun.ToNanoseconds()) / 1e9
+
     def refresh(self) -> graph_pb2.RefreshGraphResponse:
         """A whole refresh. Raises RuntimeError where it fails."""
         ended = self.wait(self.start())

@@ -57,13 +57,15 @@ class KillTrials:
 
     Args:
         folder: for the server's data and content.
+        flags: of the server.
         seed: of the moments.
     """
 
-    def __init__(self, folder: Path, *, seed: int) -> None:
+    def __init__(self, folder: Path, *flags: str, seed: int) -> None:
         self._random = Random(seed)
         self._folder = folder
         self._content = folder / "content"
+        self._flags = (f"--content-dir={self._content}", *flags)
         self._subjects: Iterator[tuple[int, str]] = iter(
             (round_, subject) for round_ in range(1000) for subject in NEW_SUBJECTS
         )
@@ -72,7 +74,7 @@ class KillTrials:
         self._late = True
 
     def _serve(self) -> ServerProcess:
-        server = ServerProcess(self._folder / "data", f"--content-dir={self._content}")
+        server = ServerProcess(self._folder / "data", *self._flags)
         try:
             server.wait_serving()
         except BaseException:
@@ -107,6 +109,9 @@ class KillTrials:
             problems += self._kill_server(kill)
         else:
             problems += self._kill_process(kill, name)
+        if not kill.hit:
+            # Too late: refreshes take less time than thought.
+            self.refresh_s = min(self.refresh_s, self._client.duration_s(name))
         after = self._client.answers()
         old = next(iter(before.values()))[0]
         if after["coffee.png"][0] == old:

@@ -12,8 +12,15 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, CliApp, NoDecode, SettingsConfigDict
 
 from inkling_server.interests.embedders.spec import check_spec
 
@@ -23,6 +30,7 @@ _MIB = 1024 * 1024
 _CHECKOUT_MODEL_REPOSITORY = Path(__file__).resolve().parents[2] / "model_repository"
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
+Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
 
 
 class Settings(BaseModel):
@@ -130,11 +138,11 @@ class Settings(BaseModel):
         description="Niceness of the refresh process. Smaller: refreshes end sooner, and pictures "
         "wait longer meanwhile.",
     )
-    languages: tuple[str, ...] = Field(
+    languages: Annotated[tuple[Language, ...], NoDecode] = Field(
         default=("en",),
         min_length=1,
-        description="ISO 639-1 codes; content in other languages is set aside. Words are "
-        "normalised by the rules of English in any case.",
+        description="ISO 639-1 codes, parted by commas; content in other languages is set aside. "
+        "Words are normalised by the rules of English in any case.",
     )
     min_interest_documents: int = Field(
         default=5,
@@ -275,6 +283,11 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = Field(
         default="text", description="text: key=value lines for people; json: one object a line."
     )
+
+    @field_validator("languages", mode="before")
+    @classmethod
+    def _parted_by_commas(cls, value: object) -> object:
+        return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -18,6 +18,8 @@ from tests.server_process import ServerProcess
 
 pytestmark = pytest.mark.triton
 
+# As much of the CPU as everything else: tests do not wait for an idle machine.
+NICE = "--refresh-nice=0"
 # A photo, and subjects that it shows but that nobody would have thought of beforehand.
 SUBJECTS = {
     "chelsea.png": "egyptian kitten",
@@ -34,7 +36,7 @@ def content(tmp_path: Path) -> Path:
 @pytest.fixture
 def refreshing(warm_data_dir: Path, content: Path) -> Iterator[ServerProcess]:
     """A healthy server with a content folder of its own."""
-    with ServerProcess(warm_data_dir, f"--content-dir={content}") as process:
+    with ServerProcess(warm_data_dir, f"--content-dir={content}", NICE) as process:
         process.wait_serving()
         yield process
 
@@ -76,7 +78,7 @@ def test_restart_serves_the_refreshed_graph_with_the_same_answers(
     write_posts(content, "feed", posts("egyptian kitten", 25, seed=1))
     answers = []
     for start in range(2):
-        with ServerProcess(warm_data_dir, f"--content-dir={content}") as process:
+        with ServerProcess(warm_data_dir, f"--content-dir={content}", NICE) as process:
             process.wait_serving()
             client = RefreshClient(process.channel)
             if start == 0:
@@ -90,7 +92,7 @@ def test_restart_serves_the_refreshed_graph_with_the_same_answers(
 def test_death_at_any_moment_of_a_refresh_leaves_a_whole_graph(
     warm_data_dir: Path, victim: Victim
 ) -> None:
-    with KillTrials(warm_data_dir.parent, seed=7) as trials:
+    with KillTrials(warm_data_dir.parent, NICE, seed=7) as trials:
         trials.measure()
         kills = [trials.run(victim) for _ in range(3)]
         problems = trials.finish()

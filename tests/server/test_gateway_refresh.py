@@ -65,7 +65,7 @@ async def refreshing(tmp_path: Path, **changes: Any) -> AsyncIterator[Refreshing
     content = tmp_path / "content"
     if not content.exists():
         write_posts(content, "feed", posts(SUBJECT, 25, seed=1))
-    settings = gateway_settings(tmp_path, content_dir=content, **changes)
+    settings = gateway_settings(tmp_path, content_dir=content, refresh_nice=0, **changes)
     store = GraphStore(settings.graph_dir or settings.data_dir / "graph", tmp_path / "none")
     if not store.current_version():
         store.make_current(save_snapshot(colour_graph(), store.root).name)

@@ -44,6 +44,17 @@ def test_empty_variable_means_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings([]).triton_url is None
 
 
+@pytest.mark.parametrize(
+    ("flags", "variable"),
+    [(["--languages=en,de"], ""), (["--languages=en", "--languages=de"], ""), ([], "en, de")],
+)
+def test_lists_are_parted_by_commas(
+    monkeypatch: pytest.MonkeyPatch, flags: list[str], variable: str
+) -> None:
+    monkeypatch.setenv("INKLING_LANGUAGES", variable)
+    assert load_settings(flags).languages == ("en", "de")
+
+
 def test_foreign_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INKLING_SERVICE_HOST", "10.0.0.1")
     assert load_settings([]).host == "127.0.0.1"
@@ -71,6 +82,14 @@ def test_building_settings_reads_no_environment(
         (["--tls-cert=a.pem"], "give both or neither"),
         (["--grpc-port=7", "--http-port=7"], "must differ"),
         (["--model-repository=/nonexistent"], "vision_encoder"),
+        (["--languages=english"], "--languages or INKLING_LANGUAGES"),
+        (["--refresh-period-s=-1"], "--refresh-period-s or INKLING_REFRESH_PERIOD_S"),
+        (["--graph-poll-s=0"], "--graph-poll-s or INKLING_GRAPH_POLL_S"),
+        (["--graph-keep-count=0"], "--graph-keep-count or INKLING_GRAPH_KEEP_COUNT"),
+        (["--refresh-nice=20"], "--refresh-nice or INKLING_REFRESH_NICE"),
+        (["--min-interest-documents=0"], "INKLING_MIN_INTEREST_DOCUMENTS"),
+        (["--trend-days=15"], "--trend-days or INKLING_TREND_DAYS"),
+        (["--embedder=magic"], "text_encoder, word2vec, fasttext"),
     ],
 )
 def test_a_wrong_value_is_named_without_being_repeated(flags: list[str], said: str) -> None:

@@ -8,7 +8,9 @@ from typing import Literal
 
 import pytest
 
+from inkling_server.tag_index import SearchThread
 from inkling_server.telemetry import LogFormatter, Metrics, set_up_logging
+from tests.serving import make_graph, make_state
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
@@ -64,6 +66,24 @@ def test_life_of_the_server_is_measured() -> None:
     assert seen['inkling_canaries_total{outcome="ok"}'] == 1
     assert seen["inkling_encoder_restarts_total"] == 1
     assert seen["inkling_queue_depth"] == 7
+
+
+async def test_refreshes_are_counted_and_the_version_follows_the_swap() -> None:
+    metrics = Metrics()
+    metrics.versions(server="0.1.0", model="m:1:f", graph="g1")
+    with SearchThread() as thread:
+        metrics.graph_swapped(await make_state(thread, graph=make_graph("g2")))
+    metrics.refresh_finished("done", 2.5)
+    metrics.refresh_finished("failed", 1.5)
+    seen = samples(metrics)
+    infos = [name for name in seen if name.startswith("inkling_info")]
+    assert len(infos) == 1
+    assert 'graph_version="g2"' in infos[0]
+    assert 'server_version="0.1.0"' in infos[0]
+    assert seen['inkling_refreshes_total{outcome="done"}'] == 1
+    assert seen['inkling_refreshes_total{outcome="failed"}'] == 1
+    assert seen["inkling_refresh_seconds"] == 1.5
+    assert seen["inkling_graph_swapped_timestamp_seconds"] > 1.7e9
 
 
 def test_two_gateways_in_one_process_do_not_mix() -> None:

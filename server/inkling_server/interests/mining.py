@@ -96,7 +96,7 @@ class _Miner:
         self._corpus = Corpus(text, state.signatures_MH)
         combination = Combination(all_extractors(state.frequencies))
         self._ranking = CorpusRanking(
-            CandidateReader(installed_tagger()),
+            CandidateReader(installed_tagger(), weak_names=True),
             combination,
             state.frequencies,
             records=state.records,

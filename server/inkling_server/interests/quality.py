@@ -14,6 +14,7 @@ It knows one phrase at a time, no graph, and no embeddings.
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -149,6 +150,7 @@ class QualityJudge:
         return (
             word not in self._refused
             and _NO_PREFIX.match(word) is None
+            and unicodedata.is_normalized("NFKC", word)
             and word not in STOP_WORDS
             and len(word) <= _LONGEST_WORD
             and (word in word_lists.clear_words() or _WORD.fullmatch(unaccented(word)) is not None)
@@ -182,6 +184,8 @@ class QualityJudge:
                 return True
         if starts_vague or any(is_in(word, word_lists.vague_modifiers()) for word in words[1:-1]):
             return False
+        if min(map(len, words)) == 1 and not is_name(record):
+            return False  # spelt out: "s.k.a.t. e"
         if words[0] in word_lists.given_names() and is_rare(words[-1]):
             return self._is_clear_name(record)
         if not all(is_english(word) for word in words):

@@ -78,7 +78,13 @@ async def run_job(
         # Not asyncio's own: uvloop forks, which copies the gateway's page tables and wakes gRPC's
         # fork handlers; this one is a vfork. On the main thread, whose end the process watches.
         process = subprocess.Popen(  # noqa: ASYNC220, S603 - a millisecond; our own command
-            command, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=log_file, env=environment
+            command,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=log_file,
+            env=environment,
+            # Ctrl-C in a terminal is the gateway's to understand; and see `worker._be_nice`.
+            start_new_session=True,
         )
         theirs.close()
         try:

@@ -21,5 +21,8 @@ def document(
     return Document(name, "test", sentences(text, field), time)
 
 
-def read(text: str, field: Field = Field.BODY, max_words: int = 4) -> ReadDocument:
-    return CandidateReader(LexiconTagger(), max_words=max_words).read(document(text, field=field))
+def read(
+    text: str, field: Field = Field.BODY, max_words: int = 4, *, weak_names: bool = False
+) -> ReadDocument:
+    reader = CandidateReader(LexiconTagger(), max_words=max_words, weak_names=weak_names)
+    return reader.read(document(text, field=field))

@@ -32,6 +32,12 @@ def test_shorter_phrases_within_are_counted_but_not_whole() -> None:
     assert found["solar", "energy"].whole_count == 0
 
 
+def test_weak_word_begins_a_name_only_where_that_is_wanted() -> None:
+    text = "We moved to New York with a new car."
+    assert [c.text for c in read(text).whole] == ["York", "car"]
+    assert [c.text for c in read(text, weak_names=True).whole] == ["New York", "car"]
+
+
 def test_longest_run_beyond_the_limit_keeps_its_end() -> None:
     found = read("solar energy storage device market", max_words=3)
     assert [candidate.text for candidate in found.whole] == ["storage device market"]

@@ -27,7 +27,7 @@ from inkling_server.refresh.operation import RefreshOperation
 from inkling_server.refresh.operation_files import OperationFiles
 from inkling_server.serving_state import ServingState, StateHolder, build_state
 from inkling_server.tag_index import SearchThread
-from tests.serving import CALIBRATION, COLOURS, make_graph, picture
+from tests.serving import CALIBRATION, COLOURS, make_graph, picture, until
 
 COUNTS = {"item_count": 9, "kept_count": 7, "near_duplicate_count": 2}
 
@@ -160,3 +160,34 @@ def grown(version: str, *, created: datetime | None = None, more: int = 1) -> Gr
     if created is None:
         return graph
     return GraphSnapshot(version, created.astimezone(UTC), graph.interests)
+
+
+async def reach(world: World, stage: Stage) -> str:
+    """Starts a refresh and holds it in a stage."""
+    if stage is Stage.PUBLISHING:
+        world.store.may_publish.clear()
+    else:
+        world.job_gate.clear()
+    operation = await world.manager.start()
+    if stage is Stage.PROVING:
+        await until(lambda: world.stage(operation.name) is Stage.READING)
+        seen = len(world.encoder.image_batches)
+        original = world.encoder.encode_images
+
+        async def hold(*arguments: object, **named: object) -> object:
+            world.encoder.gate.clear()
+            return await original(*arguments, **named)  # type: ignore[arg-type]
+
+        world.encoder.encode_images = hold  # type: ignore[assignment,method-assign]
+        world.job_gate.set()
+        await until(lambda: len(world.encoder.image_batches) > seen)
+        world.encoder.encode_images = original  # type: ignore[method-assign]
+    await until(lambda: world.stage(operation.name) is stage)
+    return operation.name
+
+
+def let_go(world: World) -> None:
+    """Ends whatever `reach` holds up."""
+    world.store.may_publish.set()
+    world.job_gate.set()
+    world.encoder.gate.set()

@@ -14,7 +14,6 @@ import pytest
 
 from inkling_server.errors import (
     EncoderDown,
-    RefreshCancelled,
     RefreshFailed,
     RefreshRefused,
     RefreshRunning,
@@ -26,7 +25,7 @@ from inkling_server.interests.stages import Stage
 from inkling_server.refresh.operation_files import OperationFiles
 from inkling_server.serving_state import ServingState
 from inkling_server.tag_index import Selection
-from tests.server.refresh.manager_kit import COUNTS, World, grown
+from tests.server.refresh.manager_kit import COUNTS, World, grown, let_go, reach
 from tests.serving import CREATED, make_graph, until
 
 
@@ -166,78 +165,6 @@ async def test_full_disk_at_the_end_does_not_make_it_look_as_if_it_ran(
     ended = await world.manager.wait(operation.name, 20)
     assert ended.is_done
     assert world.serves == "g2"
-
-
-async def reach(world: World, stage: Stage) -> str:
-    """Starts a refresh and holds it in a stage."""
-    if stage is Stage.PUBLISHING:
-        world.store.may_publish.clear()
-    else:
-        world.job_gate.clear()
-    operation = await world.manager.start()
-    if stage is Stage.PROVING:
-        await until(lambda: world.stage(operation.name) is Stage.READING)
-        seen = len(world.encoder.image_batches)
-        original = world.encoder.encode_images
-
-        async def hold(*arguments: object, **named: object) -> object:
-            world.encoder.gate.clear()
-            return await original(*arguments, **named)  # type: ignore[arg-type]
-
-        world.encoder.encode_images = hold  # type: ignore[assignment,method-assign]
-        world.job_gate.set()
-        await until(lambda: len(world.encoder.image_batches) > seen)
-        world.encoder.encode_images = original  # type: ignore[method-assign]
-    await until(lambda: world.stage(operation.name) is stage)
-    return operation.name
-
-
-def let_go(world: World) -> None:
-    world.store.may_publish.set()
-    world.job_gate.set()
-    world.encoder.gate.set()
-
-
-@pytest.mark.parametrize("stage", [Stage.READING, Stage.PROVING])
-async def test_cancelled_before_publishing_leaves_the_old_version(
-    world: World, stage: Stage
-) -> None:
-    name = await reach(world, stage)
-    async with asyncio.timeout(5):
-        await asyncio.gather(world.manager.cancel(name), world.manager.cancel(name))
-    let_go(world)
-    assert isinstance(world.manager.get(name).error, RefreshCancelled)
-    assert (world.serves, world.store.current_version(), world.drafts) == ("g1", "g1", [])
-    assert world.outcomes == ["cancelled"]
-    assert (await world.refresh()).error is None
-    assert world.serves == "g2"
-
-
-async def test_cancelled_as_soon_as_it_has_begun(world: World) -> None:
-    world.job_gate.clear()
-    operation = await world.manager.start()
-    await world.manager.cancel(operation.name)
-    assert isinstance(world.manager.get(operation.name).error, RefreshCancelled)
-    world.job_gate.set()
-    assert (await world.refresh()).error is None
-
-
-async def test_cancelled_while_publishing_is_too_late(world: World) -> None:
-    name = await reach(world, Stage.PUBLISHING)
-    await until(world.store.publishing.is_set)
-    cancelling = asyncio.create_task(world.manager.cancel(name))
-    asyncio.get_running_loop().call_later(0.05, let_go, world)
-    await cancelling
-    operation = world.manager.get(name)
-    assert operation.error is None
-    assert operation.summary is not None
-    assert (world.serves, world.store.current_version(), world.outcomes) == ("g2", "g2", ["done"])
-
-
-async def test_cancelling_what_has_ended_is_fine(world: World) -> None:
-    operation = await world.refresh()
-    await world.manager.cancel(operation.name)
-    assert world.manager.get(operation.name) == operation
 
 
 async def test_second_start_is_told_which_refresh_runs(world: World) -> None:

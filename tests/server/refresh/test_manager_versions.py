@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -207,11 +208,24 @@ async def test_schedule_refreshes_again_and_again_whatever_happens(
         await until(lambda: len(world.outcomes) >= 2)
         world.failure = None
         await until(lambda: world.serves == "g2")
-        with world.store.refresh_lock():
-            await asyncio.sleep(0.03)
         world.graph = grown("g3")
         await until(lambda: world.serves == "g3")
         assert not task.done()
+    await world.states.close()
+
+
+async def test_schedule_goes_on_after_another_gateway_has_refreshed(
+    thread: SearchThread, encoder: FakeEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world = World(tmp_path, thread, encoder)
+    await world.open(period_s=0.01)
+    with world.store.refresh_lock():
+        running_world = running(world)
+        await running_world.__aenter__()
+        await until(lambda: sum("no refresh" in record.message for record in caplog.records) > 2)
+    await until(lambda: world.serves == "g2")
+    await running_world.__aexit__(None, None, None)
     await world.states.close()
 
 

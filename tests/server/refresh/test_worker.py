@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -258,14 +257,24 @@ async def test_nonsense_instead_of_orders_ends_it(
     await gone(worker, 30)
 
 
-async def test_interrupt_from_the_terminal_is_left_to_the_gateway(refresh: Refresh) -> None:
+def autogroup_nice(pid: int) -> str:
+    """As the kernel says it; empty where it has no autogroups."""
+    path = Path(f"/proc/{pid}/autogroup")
+    return path.read_text(encoding="ascii").split()[-1] if path.exists() else ""
+
+
+async def test_has_a_session_of_its_own_that_is_as_nice_as_it_is(refresh: Refresh) -> None:
     refresh.encoder.gate.clear()
     task = asyncio.create_task(refresh.run(force=True))
     await until(lambda: refresh.asked, 60)
     (process,) = psutil.Process().children()
-    os.kill(process.pid, signal.SIGINT)
-    refresh.encoder.gate.set()
-    assert (await task).draft is not None
+    # So Ctrl-C in a terminal does not reach it.
+    assert os.getsid(process.pid) == process.pid
+    assert process.nice() >= 3
+    assert autogroup_nice(process.pid) in {"3", ""}
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_what_libraries_print_does_not_get_into_the_pipe(refresh: Refresh) -> None:

@@ -123,22 +123,34 @@ class CandidateReader:
         max_words: longest phrase.
         max_tokens: tokens of one document that are read, so that one long paper cannot stall a
             refresh; what comes later says little about what it is about.
+        weak_names: a weak word may begin a name: "New York". For what a corpus is about; what one
+            document is about is told better without.
     """
 
-    def __init__(self, tagger: Tagger, *, max_words: int = 4, max_tokens: int = 10_000) -> None:
+    def __init__(
+        self,
+        tagger: Tagger,
+        *,
+        max_words: int = 4,
+        max_tokens: int = 10_000,
+        weak_names: bool = False,
+    ) -> None:
         self._tagger = tagger
         self._max_words = max_words
         self._max_tokens = max_tokens
+        self._weak_names = weak_names
 
     def read(self, document: Document) -> ReadDocument:
         """Tags a document and finds its candidates."""
         words = tuple(self._words(document.sentences))
         candidates: dict[Key, Candidate] = {}
-        for start, end in _runs(words):
+        for start, end in _runs(words, weak_names=self._weak_names):
             whole_start = max(start, end - self._max_words)
             for first in range(start, end):
                 for last in range(first, min(first + self._max_words, end)):
-                    if words[last].is_noun and _is_strong(words[first], is_alone=first == last):
+                    if words[last].is_noun and _may_begin(
+                        words[first : last + 1], weak_names=self._weak_names
+                    ):
                         is_whole = last == end - 1 and first == whole_start
                         _note(candidates, words, first, last + 1, is_whole=is_whole)
         whole = sorted(
@@ -180,33 +192,40 @@ def _note(
     candidate.name_count += all(word.tag in _NAMES for word in occurrence)
 
 
-def _runs(words: Sequence[Word]) -> Iterator[tuple[int, int]]:
+def _runs(words: Sequence[Word], *, weak_names: bool) -> Iterator[tuple[int, int]]:
     """Start and end of each longest noun phrase."""
     start: int | None = None
     for i, word in enumerate(words):
         if start is not None and (not word.is_content or word.piece != words[start].piece):
-            yield from _trimmed(words, start, i)
+            yield from _trimmed(words, start, i, weak_names=weak_names)
             start = None
         if start is None and word.is_content:
             start = i
     if start is not None:
-        yield from _trimmed(words, start, len(words))
+        yield from _trimmed(words, start, len(words), weak_names=weak_names)
 
 
-def _trimmed(words: Sequence[Word], start: int, end: int) -> Iterator[tuple[int, int]]:
+def _trimmed(
+    words: Sequence[Word], start: int, end: int, *, weak_names: bool
+) -> Iterator[tuple[int, int]]:
     """The run without what a phrase cannot begin or end with; nothing where nothing is left."""
     while end > start and not words[end - 1].is_noun:
         end -= 1
-    while end > start and not _is_strong(words[start], is_alone=start == end - 1):
+    while end > start and not _may_begin(words[start:end], weak_names=weak_names):
         start += 1
     if end > start:
         yield start, end
 
 
-def _is_strong(first: Word, *, is_alone: bool) -> bool:
-    """Whether a phrase may begin with this word."""
+def _may_begin(phrase: Sequence[Word], *, weak_names: bool) -> bool:
+    """Whether a phrase may begin as this one does."""
+    first = phrase[0]
     normal = first.token.normal
-    return len(normal) > 1 and normal not in (WEAK_NOUNS if is_alone else WEAK_MODIFIERS)
+    if len(phrase) == 1:
+        return len(normal) > 1 and normal not in WEAK_NOUNS
+    if weak_names and first.tag in _NAMES and phrase[1].tag in _NAMES:
+        return len(normal) > 1
+    return len(normal) > 1 and normal not in WEAK_MODIFIERS
 
 
 def _hashtag_tags(tokens: Sequence[Token], tags: list[str]) -> list[str]:
