@@ -7,10 +7,10 @@ A real server (real Triton) on loopback, with a new data folder. Again and again
 gets posts about something new, a refresh starts, and at a random moment of it the refresh process,
 or the whole server, is killed; a killed server is started again. Then five photos are tagged:
 wherever the version is the one from before, every tag and score must be as before; whatever serves
-must be whole on disk, by its checksums. Every other moment lies in the last quarter of a refresh,
-where a version gets its name and becomes current. The seed fixes all moments as shares of a
-refresh's time, which is measured first. At the end one refresh without a kill must work and leave
-nothing behind.
+must be whole on disk, by its checksums. Every other moment lies near the end of a refresh, where a
+version gets its name and becomes current. The seed fixes all moments as shares of a refresh's time,
+which is measured first and corrected after each kill that came too early or too late. At the end
+one refresh without a kill must work and leave nothing behind.
 """
 
 import argparse

@@ -113,7 +113,7 @@ def measure(corpus: str, found: list[list[str]]) -> list[dict[str, Any]]:
         (words for i, words in enumerate(found) if i % 5), min_documents=5, max_share=0.3
     )
     models: dict[str, Fit] = {
-        "lda": Lda(count, PASSES, SEED).fit,
+        "lda": Lda(count, passes=PASSES, seed=SEED).fit,
         "nmf": Nmf(count, seed=SEED).fit,
         "biterm": Biterm(count, seed=SEED).fit,
     }

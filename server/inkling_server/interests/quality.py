@@ -153,6 +153,7 @@ class QualityJudge:
             and unicodedata.is_normalized("NFKC", word)
             and word not in STOP_WORDS
             and len(word) <= _LONGEST_WORD
+            and not _is_run_together(word)
             and (word in word_lists.clear_words() or _WORD.fullmatch(unaccented(word)) is not None)
         )
 
@@ -245,6 +246,12 @@ class QualityJudge:
         if is_in(words[-1], word_lists.weak_heads()) and record.name_count < MOSTLY * record.count:
             return False
         return self._belongs(record, least)
+
+
+def _is_run_together(word: str) -> bool:
+    """Whether a dot joins two words: "dog.lovers" is no "node.js"."""
+    parts = word.split(".")
+    return len(parts) > 1 and all(len(p) > 2 and share_of(p) >= FAMILIAR for p in parts)
 
 
 def capital_share(record: PhraseRecord) -> float:

@@ -80,6 +80,7 @@ def test_things_that_people_like_are_let_in(phrase: str) -> None:
         "800x600",
         "x",
         "xq7_user",
+        "dog.lovers",
         "kirche",
         "aber",
         "lol",

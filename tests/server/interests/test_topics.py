@@ -56,6 +56,11 @@ def test_same_bags_give_the_same_topics(model: TopicModel) -> None:
     assert np.array_equal(model.fit(bags).words_TV, model.fit(bags).words_TV)
 
 
+def test_lda_refuses_a_prior_of_zero() -> None:
+    with pytest.raises(ValueError, match="above zero"):
+        Lda(3, topic_prior=0)
+
+
 def test_phrase_belongs_to_the_topic_of_its_words() -> None:
     topics = Nmf(3).fit(Bags.of(texts(8)))
     food = topics.topic_of(["garlic", "sauce"])

@@ -30,9 +30,12 @@ class Lda:
     Attributes:
         topic_count: topics.
         passes: over the corpus; topics are still rough after 20.
-        topic_prior: pseudo-count of each topic in each document.
-        word_prior: pseudo-count of each word in each topic.
+        topic_prior: pseudo-count of each topic in each document, > 0.
+        word_prior: pseudo-count of each word in each topic, > 0.
         seed: of the start.
+
+    Raises:
+        ValueError: a prior is not above zero: words without any topic would come of it.
     """
 
     topic_count: int
@@ -41,6 +44,10 @@ class Lda:
     word_prior: float = 0.1
     seed: int = 0
     name = "lda"
+
+    def __post_init__(self) -> None:
+        if self.topic_prior <= 0 or self.word_prior <= 0:
+            raise ValueError("the priors of LDA must be above zero")
 
     def fit(self, bags: Bags) -> Topics:
         """Finds the topics of a corpus."""
