@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkling_server.interests.activity import Activity, ActivitySettings
-from inkling_server.interests.communities import StructureSettings, find_structure
+from inkling_server.interests.communities import Structure, StructureSettings, find_structure
 from inkling_server.interests.corpus_state import CorpusState, phrase_hash
+from inkling_server.interests.diff import count_shared_edges
 from inkling_server.interests.edges import (
     Neighbors,
     PreviousNeighbors,
@@ -35,7 +36,7 @@ from inkling_server.interests.engagement import (
     EngagementSettings,
     engagement_edges,
 )
-from inkling_server.interests.graph import GraphSnapshot, Interest, Topic, make_snapshot
+from inkling_server.interests.graph import Edges, GraphSnapshot, Interest, Topic, make_snapshot
 from inkling_server.interests.selection import Chosen, SelectionSettings, choose_interests
 from inkling_server.interests.stages import Stage
 from inkling_server.interests.topics.refit import TopicSettings, refit
@@ -57,6 +58,8 @@ class BuildSettings:
         structure: how communities are found.
         neighbor_count: nearest interests by meaning that each is joined with.
         min_cosine: and only with those that are so near.
+        regroup_share: share of the edges that may come or go before communities are found anew.
+            Until then they stay, so that people find again what they saw.
     """
 
     selection: SelectionSettings = field(default_factory=SelectionSettings)
@@ -66,6 +69,7 @@ class BuildSettings:
     structure: StructureSettings = field(default_factory=StructureSettings)
     neighbor_count: int = 10
     min_cosine: float = 0.4
+    regroup_share: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def build_graph(
     """Builds a version.
 
     Args:
-        state: of the corpus; only its topics are changed.
+        state: of the corpus; only what it knows of topics and of edges is changed.
         previous: the version before; its interests keep their ids.
         previous_vectors: its embeddings, if they are known.
         embedder: embeds phrases that are new, or all where it is another one than before.
@@ -118,7 +122,7 @@ def build_graph(
     neighbors = _neighbors(interests, vectors, previous, previous_vectors, settings)
     edges = combine(neighbors, _engagement(state, chosen, settings.engagement))
     on_progress(Stage.RANKING, 0, 1)
-    structure = find_structure(interests, edges, settings.structure)
+    structure = _structure(state, previous, interests, edges, settings)
     placed = [
         replace(interest, rank=rank, community=None if community < 0 else community)
         for interest, rank, community in zip(
@@ -250,6 +254,23 @@ def _engagement(
     return engagement_edges(
         np.array(offsets, np.int64), np.array(rows, np.int64), len(chosen), settings
     )
+
+
+def _structure(
+    state: CorpusState,
+    previous: GraphSnapshot,
+    interests: Sequence[Interest],
+    edges: Edges,
+    settings: BuildSettings,
+) -> Structure:
+    """Ranks and communities; communities anew only where enough has changed."""
+    shared_count = count_shared_edges(previous, interests, edges)
+    state.changed_edge_count += len(previous.edges) + len(edges) - 2 * shared_count
+    if previous.communities and state.changed_edge_count <= settings.regroup_share * len(edges):
+        before = {i.id: i.community for i in previous.interests if i.community is not None}
+        return find_structure(interests, edges, settings.structure, before=before)
+    state.changed_edge_count = 0
+    return find_structure(interests, edges, settings.structure)
 
 
 def _topics(state: CorpusState) -> list[Topic]:

@@ -1,7 +1,8 @@
 """What the edges say as a whole: how central each interest is, and which belong together.
 
-    Edges ─┬─► PageRank ───────────────► rank of each interest
-           └─► Louvain ─► communities ─► numbered by size, named by their most central phrases
+    Edges ─┬─► PageRank ──────────────────────────► rank of each interest
+           └─► Louvain, or what was known before ─► communities, numbered by size, named by their
+                                                    most central phrases
 
 PageRank (Brin and Page 1998) is the package's own, over arrays; communities are NetworkX's Louvain
 (Blondel et al. 2008), both on the combined weights. It does not know what the weights are made of.
@@ -9,7 +10,8 @@ PageRank (Brin and Page 1998) is the package's own, over arrays; communities are
 Shapes: N interests, E edges, C interests of a community.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
@@ -53,19 +55,27 @@ class Structure:
 
 
 def find_structure(
-    interests: Sequence[Interest], edges: Edges, settings: StructureSettings | None = None
+    interests: Sequence[Interest],
+    edges: Edges,
+    settings: StructureSettings | None = None,
+    *,
+    before: Mapping[str, int] | None = None,
 ) -> Structure:
     """Ranks interests and groups them.
 
     Args:
-        interests: the nodes; only their phrases and counts are read.
+        interests: the nodes; only their ids, phrases and counts are read.
         edges: between their rows.
         settings: how they are grouped.
+        before: number of each interest's community in a version of which this one is little more
+            than a continuation, by id. Then its communities stay, and an interest that is new joins
+            the one that its edges weigh most in. None: communities are found anew.
     """
     settings = settings or StructureSettings()
     count = len(interests)
     rank_N = edge_pagerank(edges.ends_E2, edges.weight_E, count)
-    groups = [group for group in _louvain(edges, settings) if len(group) >= settings.min_interests]
+    found = _louvain(edges, settings) if before is None else _continued(interests, edges, before)
+    groups = [group for group in found if len(group) >= settings.min_interests]
     groups.sort(key=lambda group: (-len(group), group[0]))
     community_N = np.full(count, -1, np.int32)
     for number, group in enumerate(groups):
@@ -98,6 +108,28 @@ def _louvain(edges: Edges, settings: StructureSettings) -> Iterator[list[int]]:
             graph, weight="weight", resolution=settings.resolution, seed=settings.seed
         )
         yield from map(sorted, groups)
+
+
+def _continued(
+    interests: Sequence[Interest], edges: Edges, before: Mapping[str, int]
+) -> list[list[int]]:
+    """Groups of rows, each sorted; see `find_structure`."""
+    numbers = [before.get(interest.id, -1) for interest in interests]
+    weights: dict[int, Counter[int]] = {
+        row: Counter() for row, number in enumerate(numbers) if number < 0
+    }
+    for ends, weight in zip(edges.ends_E2.tolist(), edges.weight_E.tolist(), strict=True):
+        for row, other in (ends, ends[::-1]):
+            if row in weights and numbers[other] >= 0:
+                weights[row][numbers[other]] += weight
+    for row, near in weights.items():
+        if near:
+            numbers[row] = max(near, key=lambda number: (near[number], -number))
+    groups: dict[int, list[int]] = defaultdict(list)
+    for row, number in enumerate(numbers):
+        if number >= 0:
+            groups[number].append(row)
+    return list(groups.values())
 
 
 def _names(

@@ -72,6 +72,7 @@ class CorpusState:
         sample: words of documents drawn evenly from all, for topics.
         sampled_from: documents that `sample` was drawn from.
         topics: None until some were found.
+        changed_edge_count: edges that came or went since communities were last found.
         watermark: how far the feed was read.
         salt: key of the hashes of people and items.
     """
@@ -88,6 +89,7 @@ class CorpusState:
     sample: list[list[str]] = field(default_factory=list)
     sampled_from: int = 0
     topics: TopicState | None = None
+    changed_edge_count: int = 0
     watermark: dict[str, FileMark] = field(default_factory=dict)
     salt: bytes = field(default_factory=lambda: os.urandom(16))
 

@@ -98,6 +98,7 @@ def load_state(folder: Path) -> CorpusState:
         people={person: array("Q", row) for person, row in _unpack(arrays, "person").items()},
         pending=[(person, item) for person, item in arrays["pending"].tolist()],
         sampled_from=facts["sampled_from"],
+        changed_edge_count=facts["changed_edge_count"],
         topics=_topics(facts, arrays),
         watermark=_watermark(facts),
         salt=bytes.fromhex(facts["salt"]),
@@ -129,6 +130,7 @@ def _facts(state: CorpusState) -> dict[str, Any]:
         "phrases_by_day": state.phrases_by_day,
         "documents_by_day": state.documents_by_day,
         "sampled_from": state.sampled_from,
+        "changed_edge_count": state.changed_edge_count,
         "watermark": {name: asdict(mark) for name, mark in state.watermark.items()},
         "salt": state.salt.hex(),
         "topics": topics

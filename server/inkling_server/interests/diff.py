@@ -4,14 +4,14 @@ Interests are compared by id, edges by the ids of their ends. It does not know v
 is "new" is what the caller gives second.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkling_server.interests.graph import GraphSnapshot, Interest
+from inkling_server.interests.graph import Edges, GraphSnapshot, Interest
 
 
 class Renamed(NamedTuple):
@@ -50,7 +50,7 @@ def diff_graphs(old: GraphSnapshot, new: GraphSnapshot) -> GraphDiff:
     after = {interest.id: interest for interest in new.interests}
     both = [(before[i.id], i) for i in new.interests if i.id in before]
     added = [i for i in new.interests if i.id not in before]
-    shared_edge_count = _shared_edge_count(old, new)
+    shared_edge_count = count_shared_edges(old, new.interests, new.edges)
     renamed = [Renamed(was, now) for was, now in both if was.phrase != now.phrase]
     return GraphDiff(
         added=_by_count(added),
@@ -68,17 +68,24 @@ def diff_graphs(old: GraphSnapshot, new: GraphSnapshot) -> GraphDiff:
     )
 
 
-def _by_count(interests: Iterable[Interest]) -> tuple[Interest, ...]:
-    return tuple(sorted(interests, key=lambda interest: (-interest.count, interest.id)))
+def count_shared_edges(old: GraphSnapshot, interests: Sequence[Interest], edges: Edges) -> int:
+    """Edges between the same interests in both, whatever their weight.
 
-
-def _shared_edge_count(old: GraphSnapshot, new: GraphSnapshot) -> int:
-    row_of = {interest.id: row for row, interest in enumerate(new.interests)}
+    Args:
+        old: a version.
+        interests: of another one, sorted by id.
+        edges: between them.
+    """
+    row_of = {interest.id: row for row, interest in enumerate(interests)}
     new_rows_M = np.array([row_of.get(i.id, -1) for i in old.interests], np.int64)
     # Both are sorted by id, so an edge's ends are in the same order in both.
     ends_E2 = new_rows_M[old.edges.ends_E2] if len(old.edges) else np.empty((0, 2), np.int64)
     still_there = (ends_E2 >= 0).all(axis=1)
-    return int(np.isin(_keys(ends_E2[still_there]), _keys(new.edges.ends_E2)).sum())
+    return int(np.isin(_keys(ends_E2[still_there]), _keys(edges.ends_E2)).sum())
+
+
+def _by_count(interests: Iterable[Interest]) -> tuple[Interest, ...]:
+    return tuple(sorted(interests, key=lambda interest: (-interest.count, interest.id)))
 
 
 def _keys(ends_E2: NDArray[np.integer]) -> NDArray[np.int64]:

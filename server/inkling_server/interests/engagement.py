@@ -37,12 +37,16 @@ class EngagementSettings:
 
     Attributes:
         min_support: people who have both, at least; weighed as above.
+        min_evidence: log-likelihood ratio of these people against chance (Dunning 1993), at least:
+            15.13 is p = .0001 for one pair, and there are many. NPMI alone is high for rare pairs
+            that met by chance.
         k: edges that each interest names, its strongest; an edge stays where either end names it.
         fair_interests: of a person who counts in full, at most.
         max_interests: of a person who counts at all; also bounds the work: its square per person.
     """
 
     min_support: float = 5
+    min_evidence: float = 15.13
     k: int = 10
     fair_interests: int = 100
     max_interests: int = 1_000
@@ -117,7 +121,8 @@ def engagement_edges(
         enough = (from_P != to_P) & (both.data >= settings.min_support * (1 - 1e-9))
         from_P, to_P, both_P = from_P[enough], to_P[enough], both.data[enough]
         npmi_P = npmi(both_P, people_N[from_P], people_N[to_P], people)
-        chosen = np.flatnonzero(npmi_P > 0)
+        evidence_P = evidence(both_P, people_N[from_P] * people_N[to_P] / people)
+        chosen = np.flatnonzero((npmi_P > 0) & (evidence_P >= settings.min_evidence))
         best = chosen[strongest(from_P[chosen], to_P[chosen], npmi_P[chosen], settings.k)]
         found.append((from_P[best], to_P[best], npmi_P[best]))
     from_P, to_P, npmi_P = (np.concatenate(columns) for columns in zip(*found, strict=True))
@@ -147,6 +152,18 @@ def npmi(
     shared_E = np.log(both_E * people) - np.log(first_E * second_E)
     shared_E = np.where(both_E / people > 1 - 1e-9, 0, shared_E)
     return np.clip(shared_E / surprise_E, -1, 1).astype(np.float32)
+
+
+def evidence(both_E: NDArray[np.float64], expected_E: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-likelihood ratio 2 (both ln(both / expected) - (both - expected)), >= 0, [E].
+
+    It is Dunning's for rare events, where counts are as good as Poisson's.
+
+    Args:
+        both_E: people who have both, > 0.
+        expected_E: of them by chance, > 0.
+    """
+    return 2 * (both_E * np.log(both_E / expected_E) - (both_E - expected_E))
 
 
 def _weights(sizes_P: NDArray[np.integer], settings: EngagementSettings) -> NDArray[np.float64]:

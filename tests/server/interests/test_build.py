@@ -1,22 +1,25 @@
 """The next version of the graph: identities stay, what is new comes in, what is gone leaves."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inkling_server.interests import build
 from inkling_server.interests.activity import ActivitySettings
 from inkling_server.interests.build import BuildSettings, Built, build_graph
+from inkling_server.interests.communities import Structure, find_structure
 from inkling_server.interests.corpus_state import CorpusState
 from inkling_server.interests.embedders.base import unit_rows
 from inkling_server.interests.engagement import EngagementSettings
 from inkling_server.interests.feed import FileMark
-from inkling_server.interests.graph import GraphSnapshot, Interest
+from inkling_server.interests.graph import Community, GraphSnapshot, Interest
 from inkling_server.interests.selection import SelectionSettings
 from inkling_server.interests.stages import Stage
 from inkling_server.interests.topics.refit import TopicSettings
@@ -28,7 +31,7 @@ SETTINGS = BuildSettings(
     selection=SelectionSettings(min_documents=5),
     activity=ActivitySettings(retire_after_days=30, half_life_days=10),
     topics=TopicSettings(topic_count=3),
-    engagement=EngagementSettings(min_support=3),
+    engagement=EngagementSettings(min_support=3, min_evidence=0),
     min_cosine=0.3,
 )
 EMPTY = snapshot_of([])
@@ -355,3 +358,29 @@ def test_size_is_bounded(refreshes: Refreshes) -> None:
 
 def test_created_time_is_the_new_versions(refreshes: Refreshes) -> None:
     assert refreshes.build(CREATED).snapshot.created_time == CREATED
+
+
+def test_communities_are_found_anew_once_enough_edges_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Mapping[str, int] | None] = []
+
+    def spy(*arguments: Any, before: Mapping[str, int] | None = None) -> Structure:
+        asked.append(before)
+        return find_structure(*arguments, before=before)
+
+    monkeypatch.setattr(build, "find_structure", spy)
+    refreshes = Refreshes(tmp_path / "feed")
+    built = refreshes.refresh([kit.item(f"p{i}", kit.caption(i)) for i in range(60)]).snapshot
+    assert asked == [None]
+    grouped = [replace(interest, community=0) for interest in built.interests]
+    club = Community(0, "all", len(grouped))
+    refreshes.graph = replace(built, interests=tuple(grouped), communities=(club,))
+    continued = refreshes.build().snapshot
+    assert asked[1] == dict.fromkeys((interest.id for interest in grouped), 0)
+    assert [community.interest_count for community in continued.communities] == [len(grouped)]
+    # Changes add up over versions, each too small by itself.
+    refreshes.state.changed_edge_count = len(built.edges)
+    refreshes.build()
+    assert asked[2] is None
+    assert refreshes.state.changed_edge_count == 0

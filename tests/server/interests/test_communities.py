@@ -53,6 +53,21 @@ def test_communities_are_numbered_by_size() -> None:
     assert [(c.number, c.interest_count) for c in found.communities] == [(0, 5), (1, 3)]
 
 
+def test_continued_communities_take_in_what_is_new_and_lose_what_is_gone() -> None:
+    names = [f"p{row}" for row in range(10)]
+    # One clique by its edges; two communities before. 8 is new and nearer to the second, 9 knows
+    # nobody, and the third community has lost all but one.
+    edges = edges_of(clique(list(range(8))) | {(5, 8): (0.9, 0.0), (6, 8): (0.9, 0.0),
+                                               (0, 8): (0.5, 0.0)})  # fmt: skip
+    before = {f"{row:03d}": 4 if row < 4 else 1 for row in range(7)} | {"007": 2, "gone": 2}
+    found = find_structure(interests(*names), edges, before=before)
+    assert found.community_N.tolist() == [0, 0, 0, 0, 1, 1, 1, -1, 1, -1]
+    assert [c.interest_count for c in found.communities] == [4, 4]
+    assert (
+        find_structure(interests(*names), edges).community_N.tolist() != found.community_N.tolist()
+    )
+
+
 def test_communities_of_one_size_are_numbered_by_lowest_row() -> None:
     edges = edges_of(clique([1, 3, 5]) | clique([0, 2, 4]))
     found = find_structure(interests(*"abcdef"), edges)

@@ -7,9 +7,12 @@ verb". Penn Treebank tags throughout. It is fast (no model) and good enough to t
 It does not know phrases: `candidates` reads them off the tags.
 """
 
+import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, Protocol
 
 from inkling_server.interests.phrases.tag_lexicon import RULES, guess_tag, load_lexicon
@@ -27,6 +30,7 @@ _PLACES: dict[str, tuple[int, ...]] = {
     "PREV1OR2WD": (-1, -2),
     "NEXTWD": (1,),
 }
+_NLTK_DATA = Path("taggers") / "averaged_perceptron_tagger_eng"
 # Share of capitalised words beyond which a sentence is a headline.
 _HEADLINE = 0.7
 
@@ -80,10 +84,23 @@ class NltkTagger:
 
 def installed_tagger() -> Tagger:
     """NLTK's tagger where its data is installed, else our own."""
+    if not any((folder / _NLTK_DATA).exists() for folder in _nltk_folders()):
+        return LexiconTagger()  # without importing NLTK, which takes most of a second
     try:
         return NltkTagger()
     except (ImportError, LookupError):
         return LexiconTagger()
+
+
+def _nltk_folders() -> Iterator[Path]:
+    """Where NLTK looks for its data: its own list, once somebody has imported it."""
+    if "nltk.data" in sys.modules:
+        yield from map(Path, sys.modules["nltk.data"].path)
+        return
+    yield from map(Path, filter(None, os.environ.get("NLTK_DATA", "").split(os.pathsep)))
+    yield Path.home() / "nltk_data"
+    for root in (sys.prefix, "/usr", "/usr/local"):
+        yield from (Path(root) / part / "nltk_data" for part in ("", "share", "lib"))
 
 
 def _first_tag(token: Token, word: str, lexicon: dict[str, str], *, is_first: bool) -> str:

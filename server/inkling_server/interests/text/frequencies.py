@@ -41,5 +41,17 @@ def plain(word: str) -> str:
     """Lower case, without accents and apostrophes."""
     if word.isascii():
         return word.lower().replace("'", "")
-    folded = unicodedata.normalize("NFKD", word.casefold()).replace("'", "").replace("’", "")
-    return "".join(letter for letter in folded if not unicodedata.combining(letter))
+    return word.translate(_FOLDED)
+
+
+class _Folding(dict[int, str]):
+    """Letters as `plain` wants them, each worked out when it is first seen."""
+
+    def __missing__(self, code: int) -> str:
+        folded = unicodedata.normalize("NFKD", chr(code).casefold())
+        letters = (c for c in folded if not unicodedata.combining(c) and c not in "'’")
+        self[code] = "".join(letters)
+        return self[code]
+
+
+_FOLDED = _Folding()
