@@ -47,6 +47,7 @@ def refresh_orders(
                 retire_after_days=settings.interest_retire_days,
             ),
         ),
-        max_records=10 * settings.max_interest_count,
+        # Five times what may become interests: most phrases are said once and never again.
+        max_records=5 * settings.max_interest_count,
         nice=settings.refresh_nice,
     )

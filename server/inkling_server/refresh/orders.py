@@ -42,7 +42,7 @@ class RefreshOrders:
     dimension: int
     text: TextSettings = field(default_factory=TextSettings)
     build: BuildSettings = field(default_factory=BuildSettings)
-    max_records: int = 200_000
+    max_records: int = 100_000
     nice: int = 10
 
 
