@@ -37,7 +37,7 @@ from tests.server_process import ServerProcess
 
 _POSTS = 30
 _PAUSE_S = 6.0
-# Of a pause: until what a refresh held up has been answered, and the bench has asked its questions.
+# Of a pause: until what a refresh held up has been answered.
 _SETTLE_S = 2.0
 Window = tuple[float, float]
 
@@ -49,7 +49,10 @@ async def measure(
     pictures = make_pictures(16)
     with tempfile.TemporaryDirectory(prefix="inkling-load-") as folder:
         content = Path(folder) / "content"
-        with ServerProcess(Path(folder) / "data", f"--content-dir={content}", *flags) as server:
+        # All versions stay, so that what they hold can be asked for when the load is over.
+        keep = f"--graph-keep-count={refresh_count + 2}"
+        own = [f"--content-dir={content}", keep, *flags]
+        with ServerProcess(Path(folder) / "data", *own) as server:
             await asyncio.to_thread(server.wait_serving)
             await capacity(server.address, pictures, 2.0)  # warm up
             limit = await capacity(server.address, pictures, 6.0)
@@ -72,8 +75,7 @@ async def _load_and_refresh(
     gateway = psutil.Process(server.process.pid)
     stop = asyncio.Event()
     running = asyncio.create_task(load.run(stop))
-    version = await asyncio.to_thread(client.version)
-    interests = {version: await asyncio.to_thread(client.interests, version)}
+    versions = [await asyncio.to_thread(client.version)]
     await asyncio.sleep(3)  # until the stream is steady
     before = (time.monotonic(), time.monotonic() + before_s)
     await asyncio.sleep(before_s)
@@ -85,8 +87,7 @@ async def _load_and_refresh(
         start = time.monotonic()
         response = await asyncio.to_thread(client.refresh)
         windows.append((start, time.monotonic()))
-        version = response.graph_version
-        interests[version] = await asyncio.to_thread(client.interests, version)
+        versions.append(response.graph_version)
         await asyncio.sleep(_SETTLE_S)
         pauses.append((time.monotonic(), time.monotonic() + _PAUSE_S - _SETTLE_S))
         await asyncio.sleep(_PAUSE_S - _SETTLE_S)
@@ -98,10 +99,11 @@ async def _load_and_refresh(
         )
     stop.set()
     await running
+    interests = {version: client.interests(version) for version in versions}
     mixed = load.mixed(interests)
     calm, busy, between = (load.latencies_s(w) for w in ([before], windows, pauses))
     return {
-        "interests": len(interests[version]),
+        "interests": len(interests[versions[-1]]),
         "sent": load.sent,
         "failed": len(load.failures),
         "failures": sorted(set(load.failures))[:10],

@@ -15,7 +15,6 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,12 +30,12 @@ from inkling_server.interests.corpus_state import CorpusState, TopicState
 from inkling_server.interests.feed import FileMark
 from inkling_server.interests.phrases.candidates import Key
 from inkling_server.interests.phrases.corpus import PhraseRecord
+from inkling_server.interests.snapshot import times_of
 from inkling_server.interests.topics.model import Topics
 
 STATE_FOLDER = "state"
 _FORMAT = 1
 _FACTS = "state.json"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = pa.timestamp("us", "UTC")
 _RECORDS = pa.schema(
     [
@@ -172,8 +171,8 @@ def _read_records(path: Path) -> dict[Key, PhraseRecord]:
             columns["name_count"].to_pylist(),
             _maps(columns["extractors"]),
             _maps(columns["forms"]),
-            _times(columns["first_seen"]),
-            _times(columns["last_seen"]),
+            times_of(columns["first_seen"]),
+            times_of(columns["last_seen"]),
             _maps(columns["days"]),
             columns["last_day"].to_pylist(),
             strict=True,
@@ -222,14 +221,6 @@ def _maps(column: pa.MapArray) -> list[dict[Any, int]]:
     return [
         dict(zip(keys[start:end], values[start:end], strict=True))
         for start, end in pairwise(offsets)
-    ]
-
-
-def _times(column: pa.TimestampArray) -> list[datetime | None]:
-    """The same for times, in UTC."""
-    return [
-        None if us is None else _EPOCH + timedelta(microseconds=us)
-        for us in column.cast(pa.int64()).to_pylist()
     ]
 
 

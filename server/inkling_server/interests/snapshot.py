@@ -18,7 +18,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ _INTERESTS = "interests.parquet"
 _EDGES = "edges.parquet"
 _GROUPS = "groups.parquet"
 _MANIFEST = "manifest.json"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = pa.timestamp("us", "UTC")
 _INTEREST_SCHEMA = pa.schema(
     [
@@ -239,6 +240,14 @@ def _is_whole(folder: Path) -> bool:
     return True
 
 
+def times_of(column: pa.Array | pa.ChunkedArray) -> list[datetime | None]:
+    """A column of times, in UTC: as `to_pylist`, ten times as fast."""
+    return [
+        None if us is None else _EPOCH + timedelta(microseconds=us)
+        for us in column.cast(pa.int64()).to_pylist()
+    ]
+
+
 def fsync(path: Path) -> None:
     """Makes sure that a rename never publishes names whose bytes are still in flight."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -282,9 +291,12 @@ def _write_tables(snapshot: GraphSnapshot, folder: Path) -> None:
 
 
 def _read_interests(path: Path) -> tuple[Interest, ...]:
-    columns = pq.read_table(path, schema=_INTEREST_SCHEMA).to_pydict()
+    table = pq.read_table(path, schema=_INTEREST_SCHEMA)
+    columns = table.drop_columns(["first_seen", "last_seen"]).to_pydict()
     for name in ("aliases", "extractors"):
         columns[name] = [tuple(words) for words in columns[name]]
+    for name in ("first_seen", "last_seen"):
+        columns[name] = times_of(table[name])
     rows = zip(*(columns[name] for name in _INTEREST_SCHEMA.names), strict=True)
     return tuple(Interest(*row) for row in rows)
 

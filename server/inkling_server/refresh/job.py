@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,10 +83,11 @@ async def run_job(
             stdout=theirs.fileno(),
             stderr=log_file,
             env=environment,
-            # Ctrl-C in a terminal is the gateway's to understand; and see `worker._be_nice`.
+            # Ctrl-C in a terminal is the gateway's to understand; and see `_make_nice`.
             start_new_session=True,
         )
         theirs.close()
+        _make_nice(process.pid, orders.nice)
         try:
             async with _pipe_over(ours) as pipe:
                 await pipe.send({"type": "orders", "orders": to_json(orders)})
@@ -98,6 +99,16 @@ async def run_job(
             # Also while this task is being cancelled: a process that nobody waits for stays a
             # zombie.
             await asyncio.shield(asyncio.to_thread(process.wait))
+
+
+def _make_nice(pid: int, nice: int) -> None:
+    """Lets the process use what the gateway leaves over, from its first import on."""
+    with suppress(OSError):  # it may have ended already
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)
+    # Where Linux shares the CPU out by session (autogroup), niceness counts within a session only:
+    # without this it would take a session's whole share, whatever its own niceness.
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(f"{nice}\n", encoding="ascii")
 
 
 @asynccontextmanager

@@ -16,7 +16,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
@@ -52,7 +51,6 @@ from inkling_server.refresh.orders import RefreshOrders, from_json
 from inkling_server.refresh.pipe import Message, PipeBroken, ProcessPipe
 
 _PR_SET_PDEATHSIG = 1
-_AUTOGROUP = Path("/proc/self/autogroup")
 # More messages a second than this would only cost the gateway time.
 _TELL_EVERY_S = 0.1
 _TRAINED = ("word2vec", "fasttext")
@@ -74,19 +72,10 @@ def main() -> int:
     try:
         message, _ = pipe.receive()
         orders = from_json(message["orders"])
-        _be_nice(orders.nice)
         pipe.send(_carry_out(_Refresh(pipe, orders)))
     except PipeBroken:
         return 1
     return 0
-
-
-def _be_nice(nice: int) -> None:
-    os.nice(nice)
-    # Where Linux shares the CPU out by session (autogroup), a process's niceness counts within its
-    # session only: without this it would take the gateway's share, or a whole one of its own.
-    with suppress(OSError):
-        _AUTOGROUP.write_text(f"{nice}\n", encoding="ascii")
 
 
 def _carry_out(refresh: "_Refresh") -> Message:
