@@ -2,7 +2,10 @@
 
     DATA_DIR/lock          held (flock) by the server that uses the folder
              server.json   pid, host, grpc_port, http_port, while it listens
-             graph/        snapshots of the interest graph
+             graph/        versions of the interest graph
+             content/      the content feed, where someone put one here
+             operations/   refreshes of the past
+             refresh.log   what the latest refresh process had to complain about
              embeddings/   tag embeddings of past starts
              triton/       what the server's own Triton writes
 

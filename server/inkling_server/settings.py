@@ -132,11 +132,12 @@ class Settings(BaseModel):
         description="Graph versions that stay on disk, for reading and for rolling back.",
     )
     refresh_nice: int = Field(
-        default=10,
+        default=19,
         ge=0,
         le=19,
-        description="Niceness of the refresh process. Smaller: refreshes end sooner, and pictures "
-        "wait longer meanwhile.",
+        description="Niceness of the refresh process. By default it takes only what is left over: "
+        "where the cores are busy for hours, a refresh takes hours, too. Smaller: refreshes end "
+        "sooner, and pictures wait longer meanwhile.",
     )
     languages: Annotated[tuple[Language, ...], NoDecode] = Field(
         default=("en",),

@@ -43,7 +43,7 @@ class RefreshOrders:
     text: TextSettings = field(default_factory=TextSettings)
     build: BuildSettings = field(default_factory=BuildSettings)
     max_records: int = 100_000
-    nice: int = 10
+    nice: int = 19
 
 
 _ORDERS = TypeAdapter(RefreshOrders)
