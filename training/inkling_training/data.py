@@ -5,12 +5,14 @@ to the tags); this module hides them behind one `Record`. It knows no vocabulary
 pixels: pictures stay bytes.
 """
 
+import gzip
 import json
 import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -99,3 +101,13 @@ def _record(stem: str, document: dict[str, object], picture: bytes) -> Record:
         label=None if label is None else str(label),
         captions=tuple(dict.fromkeys(text.strip() for text in captions if text.strip())),
     )
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines, compressed or not; none where there is no file."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        lines = gzip.open(file) if path.suffix == ".gz" else file  # noqa: SIM115 (`file` is closed)
+        for line in lines:
+            yield json.loads(line)

@@ -10,14 +10,12 @@ Each file is read by one small function, so that corpora come and go without tou
 them. This module knows no phrases and no graph; what is missing from the folder is left out.
 """
 
-import gzip
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from inkling_server.interests.content import ContentItem
+from inkling_training.data import read_rows
 
 
 def content_items(data: Path) -> Iterator[ContentItem]:
@@ -30,7 +28,7 @@ def content_items(data: Path) -> Iterator[ContentItem]:
 
 
 def _reddit(path: Path) -> Iterator[ContentItem]:
-    for number, row in enumerate(_rows(path)):
+    for number, row in enumerate(read_rows(path)):
         yield ContentItem(
             id=f"reddit-{number}",
             title=row["title"],
@@ -40,7 +38,7 @@ def _reddit(path: Path) -> Iterator[ContentItem]:
 
 
 def _posts(path: Path) -> Iterator[ContentItem]:
-    for number, row in enumerate(_rows(path)):
+    for number, row in enumerate(read_rows(path)):
         yield ContentItem(
             id=f"{row['source']}-{number}",
             caption=row.get("text", ""),
@@ -49,14 +47,14 @@ def _posts(path: Path) -> Iterator[ContentItem]:
 
 
 def _news(path: Path) -> Iterator[ContentItem]:
-    for number, row in enumerate(_rows(path)):
+    for number, row in enumerate(read_rows(path)):
         yield ContentItem(
             id=f"news-{number}", source="publisher", title=row["headline"], body=row["body"]
         )
 
 
 def _recipes(path: Path) -> Iterator[ContentItem]:
-    for row in _rows(path):
+    for row in read_rows(path):
         yield ContentItem(
             id=f"recipe-{row['id']}",
             source="publisher",
@@ -68,22 +66,13 @@ def _recipes(path: Path) -> Iterator[ContentItem]:
 
 
 def _flickr(path: Path) -> Iterator[ContentItem]:
-    for row in _rows(path):
+    for row in read_rows(path):
         yield ContentItem(
             id=f"flickr-{row['photo']}",
             hashtags=tuple(row["tags"]),
             author_id=row["user"],
             created_time=_day(row.get("published")),
         )
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        lines = gzip.open(file) if path.suffix == ".gz" else file  # noqa: SIM115 (`file` is closed)
-        for line in lines:
-            yield json.loads(line)
 
 
 def _day(value: object) -> datetime | None:

@@ -10,17 +10,14 @@ Only single words, short phrases and their counts leave this module's documents;
 sources are in the sample data's README. This module does not know which words are interests.
 """
 
-import gzip
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
-from inkling_training.data import read_shard
+from inkling_training.data import read_rows, read_shard
 
 # A tag on more than this share of a collection of photos tells where the collection comes from (the
 # city whose photos it holds), not what a picture shows.
@@ -68,24 +65,24 @@ def _pictures(folder: Path) -> Iterator[Document]:
 
 
 def _posts(path: Path) -> Iterator[Document]:
-    for row in _rows(path):
+    for row in read_rows(path):
         text = _CLUTTER.sub(" ", str(row.get("text", "")))
         yield Document(str(row["source"]), tuple(row["hashtags"]), (text,))
 
 
 def _reddit(path: Path) -> Iterator[Document]:
-    for row in _rows(path):
+    for row in read_rows(path):
         day = datetime.fromtimestamp(row["created_utc"], UTC).date()
         yield Document("reddit", (), (_CLUTTER.sub(" ", row["title"]),), day)
 
 
 def _recipes(path: Path) -> Iterator[Document]:
-    for row in _rows(path):
+    for row in read_rows(path):
         yield Document("recipes", tuple(row["tags"]), (row["title"],), _day(row.get("date")))
 
 
 def _flickr(path: Path) -> Iterator[Document]:
-    for row in _rows(path):
+    for row in read_rows(path):
         yield Document("flickr", tuple(row["tags"]), (), _day(row.get("published")))
 
 
@@ -96,15 +93,6 @@ def _without_collection_tags(documents: Iterator[Document]) -> Iterator[Document
     for document in kept:
         names = tuple(name for name in document.names if name not in common)
         yield Document(document.source, names, document.texts, document.published)
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        lines = gzip.open(file) if path.suffix == ".gz" else file  # noqa: SIM115 (`file` is closed)
-        for line in lines:
-            yield json.loads(line)
 
 
 def _day(value: object) -> date | None:
