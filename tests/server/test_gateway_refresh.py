@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import psutil
 import pytest
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -19,6 +18,7 @@ from inkling_server.gateway import Gateway, running_gateway
 from inkling_server.interests.snapshot import save_snapshot
 from inkling_server.interests.store import GraphStore
 from inkling_server.rpc.health import GRAPH, TAGGING
+from tests.own_processes import OwnChildren
 from tests.refresh_content import posts, write_posts
 from tests.server.gateway_kit import FakeBackend, colour_graph, gateway_settings, gateway_with
 from tests.server.rpc.rpc_kit import item, metric, refusal
@@ -183,11 +183,13 @@ async def test_refresh_outlives_the_server_and_so_does_what_is_known_of_it(tmp_p
         assert nothing.graph_version == nothing.base_version == version.graph_version
 
 
-async def test_end_of_the_server_ends_a_refresh_and_its_process(tmp_path: Path) -> None:
+async def test_end_of_the_server_ends_a_refresh_and_its_process(
+    tmp_path: Path, own_children: OwnChildren
+) -> None:
     async with refreshing(tmp_path) as world:
         await world.start()
-        await until(lambda: psutil.Process().children())
-        (process,) = psutil.Process().children()
+        await until(lambda: own_children())
+        (process,) = own_children()
     assert not process.is_running()
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import uvloop
 
@@ -18,6 +17,7 @@ from inkling_server.errors import EncoderDown, RefreshFailed
 from inkling_server.interests.stages import Stage
 from inkling_server.refresh.job import JobResult, run_job
 from inkling_server.refresh.orders import RefreshOrders, from_json, to_json
+from tests.own_processes import OwnChildren
 from tests.serving import until
 
 # What every stand-in begins with: ways to speak and to listen.
@@ -34,10 +34,10 @@ COUNTS = {"item_count": 5, "kept_count": 4}
 
 
 @pytest.fixture(autouse=True)
-def no_process_is_left() -> Any:
+def no_process_is_left(own_children: OwnChildren) -> Any:
     """Whatever happens to a job: afterwards it has no process, not even a zombie."""
     yield
-    assert psutil.Process().children() == []
+    assert own_children() == []
 
 
 class Job:
@@ -215,11 +215,13 @@ async def test_log_of_the_last_refresh_is_replaced(job: Job) -> None:
         'while True: tell(type="progress", stage="reading", done=1, total=2)',
     ],
 )
-async def test_cancelling_ends_the_process_at_once(job: Job, script: str) -> None:
+async def test_cancelling_ends_the_process_at_once(
+    job: Job, script: str, own_children: OwnChildren
+) -> None:
     tell = 'tell(type="progress", stage="loading", done=0, total=1)\n'
     task = asyncio.create_task(job.run(tell + script))
     await until(lambda: job.progress)
-    (process,) = psutil.Process().children()
+    (process,) = own_children()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -253,14 +255,14 @@ async def test_orders_survive_as_json(job: Job) -> None:
     ],
 )
 def test_ends_are_the_same_on_the_loop_that_serves(
-    tmp_path: Path, script: str, problem: str
+    tmp_path: Path, script: str, problem: str, own_children: OwnChildren
 ) -> None:
     async def run() -> None:
         job = Job(tmp_path)
         with pytest.raises(RefreshFailed, match=problem):
             await job.run(script)
         task = asyncio.create_task(job.run("hear()"))
-        await until(lambda: psutil.Process().children())
+        await until(lambda: own_children())
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -24,6 +24,7 @@ from inkling_server.interests.stages import Stage
 from inkling_server.interests.vectors import load_vectors
 from inkling_server.refresh.job import COMMAND, JobResult, run_job
 from inkling_server.refresh.orders import RefreshOrders, to_json
+from tests.own_processes import OwnChildren
 from tests.refresh_content import posts, write_posts
 from tests.server.gateway_kit import colour_graph
 from tests.serving import until
@@ -168,11 +169,13 @@ async def test_folder_that_cannot_be_written_is_named_by_its_problem_only(
     assert str(tmp_path) not in str(caught.value)
 
 
-async def test_cancelled_while_it_works_leaves_no_process(refresh: Refresh) -> None:
+async def test_cancelled_while_it_works_leaves_no_process(
+    refresh: Refresh, own_children: OwnChildren
+) -> None:
     refresh.encoder.gate.clear()
     task = asyncio.create_task(refresh.run(force=True))
     await until(lambda: refresh.asked, 60)
-    (process,) = psutil.Process().children()
+    (process,) = own_children()
     assert process.nice() >= 3
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -263,11 +266,13 @@ def autogroup_nice(pid: int) -> str:
     return path.read_text(encoding="ascii").split()[-1] if path.exists() else ""
 
 
-async def test_has_a_session_of_its_own_that_is_as_nice_as_it_is(refresh: Refresh) -> None:
+async def test_has_a_session_of_its_own_that_is_as_nice_as_it_is(
+    refresh: Refresh, own_children: OwnChildren
+) -> None:
     refresh.encoder.gate.clear()
     task = asyncio.create_task(refresh.run(force=True))
     await until(lambda: refresh.asked, 60)
-    (process,) = psutil.Process().children()
+    (process,) = own_children()
     # So Ctrl-C in a terminal does not reach it.
     assert os.getsid(process.pid) == process.pid
     assert process.nice() >= 3
