@@ -133,7 +133,7 @@ def build_graph(
         placed,
         created_time,
         edges=edges,
-        topics=_topics(state),
+        topics=_topics(state, previous),
         communities=structure.communities,
         document_count=state.document_count,
         origin=json.dumps({name: astuple(mark) for name, mark in sorted(state.watermark.items())}),
@@ -155,12 +155,13 @@ def _interests(
         for c in chosen
     }
     trends = activity.trends(records)
+    topics_before = {interest.id: interest.topic for interest in previous.interests}
     interests = []
     for c in chosen:
         own = records[c.interest_id]
         unseen = min((activity.unseen_days(record) for record in own), default=0)
         trend = trends.get(c.interest_id)
-        topic = None
+        topic = topics_before.get(c.interest_id) if state.topics is None else None
         if state.topics is not None and c.keys:
             topic = state.topics.topics.topic_of(c.keys[0])
         interests.append(
@@ -273,8 +274,9 @@ def _structure(
     return find_structure(interests, edges, settings.structure)
 
 
-def _topics(state: CorpusState) -> list[Topic]:
+def _topics(state: CorpusState, previous: GraphSnapshot) -> Sequence[Topic]:
+    """Topics of the corpus; those of the version before until enough of a corpus is known."""
     if state.topics is None:
-        return []
+        return previous.topics
     words = state.topics.topics.top_words(_TOPIC_WORDS)
     return [Topic(number, tuple(own)) for number, own in enumerate(words)]

@@ -19,7 +19,7 @@ from inkling_server.interests.corpus_state import CorpusState
 from inkling_server.interests.embedders.base import unit_rows
 from inkling_server.interests.engagement import EngagementSettings
 from inkling_server.interests.feed import FileMark
-from inkling_server.interests.graph import Community, GraphSnapshot, Interest
+from inkling_server.interests.graph import Community, GraphSnapshot, Interest, Topic, make_snapshot
 from inkling_server.interests.selection import SelectionSettings
 from inkling_server.interests.stages import Stage
 from inkling_server.interests.topics.refit import TopicSettings
@@ -384,3 +384,16 @@ def test_communities_are_found_anew_once_enough_edges_have_changed(
     refreshes.build()
     assert asked[2] is None
     assert refreshes.state.changed_edge_count == 0
+
+
+def test_topics_of_a_graph_without_its_corpus_stay_until_enough_is_read(tmp_path: Path) -> None:
+    known = Interest("mountain-bike", "mountain bike", count=900, topic=1)
+    topics = (Topic(0, ("frog", "tree")), Topic(1, ("bike", "wheel")))
+    graph = make_snapshot([known], CREATED, topics=topics, document_count=1_000)
+    refreshes = Refreshes(tmp_path / "feed", state=CorpusState.of_graph(graph), graph=graph)
+    few = refreshes.refresh([kit.item(f"p{i}", kit.caption(i)) for i in range(60)]).snapshot
+    assert few.topics == topics
+    assert {i.id: i.topic for i in few.interests}["mountain-bike"] == 1
+    many = refreshes.refresh([kit.item(f"q{i}", kit.caption(i)) for i in range(60, 400)]).snapshot
+    assert len(many.topics) == SETTINGS.topics.topic_count
+    assert many.topics != topics

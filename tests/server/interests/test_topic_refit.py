@@ -95,7 +95,8 @@ def test_small_corpus_gets_fewer_topics(model: ModelName) -> None:
 @pytest.mark.parametrize("model", ["lda", "nmf", "biterm"])
 def test_fewer_words_than_topics_are_no_error(model: ModelName) -> None:
     words = [["wave"], ["surf"], ["sand"]]
-    state = CorpusState(document_count=60, sample=[words[i % 3] for i in range(60)])
+    sample = [words[i % 3] for i in range(60)]
+    state = CorpusState(document_count=60, sample=sample, sampled_from=60)
     refit(state, TopicSettings(model=model, topic_count=10))
     assert found(state).topics.count == 3
 

@@ -47,6 +47,8 @@ def refit(state: CorpusState, settings: TopicSettings) -> None:
         grown = state.document_count - known.document_count
         if grown <= settings.refit_share * known.document_count:
             return
+    if known is None and state.sampled_from < settings.refit_share * state.document_count:
+        return  # most of the corpus is not known: the graph came with topics of its own
     documents = [words for words in state.sample if words]
     topic_count = min(settings.topic_count, len(documents) // _DOCUMENTS_A_TOPIC)
     if topic_count < 2:
