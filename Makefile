@@ -87,7 +87,7 @@ build/references/.installed: $(VENV)/.installed-training requirements/text-refer
 bench-refresh: install-training ## refreshes: time, under load, under kill -9 (a quarter of an hour; needs the sample data)
 	$(BIN)/python -m benchmarks.bench_refresh --out benchmarks/results
 	$(BIN)/python -m benchmarks.bench_refresh_load --out benchmarks/results
-	$(BIN)/python -m benchmarks.bench_refresh_kill --out benchmarks/results
+	$(BIN)/python -m benchmarks.bench_refresh_kill --count 34 --out benchmarks/results
 
 .PHONY: proto
 proto: install ## generate code from proto/
