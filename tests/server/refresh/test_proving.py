@@ -95,6 +95,18 @@ async def test_rows_of_other_interests_are_found_out_in_a_large_graph(
         await check(await with_rows(base, thread, np.roll(rows_ND, 1, axis=0)), old)
 
 
+async def test_another_gateways_rounding_is_no_reason_to_refuse(
+    thread: SearchThread, encoder: FakeEncoder
+) -> None:
+    """A half-precision encoder's vectors of one phrase differ with what else was in the batch."""
+    old = await make_state(thread, encoder=encoder)
+    rows_ND = await rows_of(old, encoder)
+    coarse_ND = (np.round(rows_ND * 2**7) / 2**7).astype(np.float32)  # coarser than bfloat16 here
+    coarse_ND /= np.linalg.norm(coarse_ND, axis=1, keepdims=True)
+    assert np.abs(coarse_ND - rows_ND).max() > 1e-3
+    await check(await with_rows(old, thread, coarse_ND), old)
+
+
 async def test_vectors_of_another_model_are_found_out(
     thread: SearchThread, encoder: FakeEncoder
 ) -> None:
