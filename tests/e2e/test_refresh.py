@@ -14,7 +14,7 @@ from tests.refresh_client import NEW_SUBJECTS, PHOTOS, RefreshClient, same_answe
 from tests.refresh_content import posts, write_posts
 from tests.refresh_kill import KillTrials, Victim
 from tests.refresh_load import StreamLoad
-from tests.server_process import ServerProcess
+from tests.server_process import ServerProcess, wait_until
 
 pytestmark = pytest.mark.triton
 
@@ -85,6 +85,26 @@ def test_restart_serves_the_refreshed_graph_with_the_same_answers(
                 client.refresh()
             answers.append(client.answers())
     assert same_answers(*answers)
+
+
+@pytest.mark.timeout(300)
+def test_gateways_of_one_graph_folder_serve_what_any_of_them_publishes(
+    warm_data_dir: Path, tmp_path: Path, content: Path
+) -> None:
+    write_posts(content, "feed", posts("egyptian kitten", 25, seed=1))
+    flags = [f"--content-dir={content}", f"--graph-dir={tmp_path / 'graph'}", NICE]
+    flags.append("--graph-poll-s=0.2")
+    # Only one starts with known embeddings: the other's own differ in their rounding.
+    with (
+        ServerProcess(warm_data_dir, *flags) as one,
+        ServerProcess(tmp_path / "other", *flags) as other,
+    ):
+        one.wait_serving()
+        other.wait_serving()
+        mine, theirs = RefreshClient(one.channel), RefreshClient(other.channel)
+        version = mine.refresh().graph_version
+        wait_until("the other gateway follows", lambda: theirs.version() == version, 30)
+        assert same_answers(mine.answers(), theirs.answers())
 
 
 @pytest.mark.timeout(300)
