@@ -1,7 +1,6 @@
-"""Builds the default vocabulary: the first snapshot of the interest graph.
+"""Builds the taught vocabulary: the interests that the default graph is mined around.
 
-    python -m inkling_training.vocabulary --data DIR \\
-        --out server/inkling_server/interests/default_graph
+    python -m inkling_training.vocabulary --data DIR --out SEEDS
 
 Candidates come from three sides: the phrases of `ontology` (all kept), an editorial list of
 everyday interests (kept when the corpora name them often enough), and nouns of WordNet that the
@@ -10,7 +9,8 @@ plurals, British spellings, hashtag forms, as far as the corpora hold them. `cou
 documents that name the interest, or something that it follows from by meaning: a puppy is a dog.
 Same data, same snapshot.
 
-This script knows no pixels and no model; the discovery pipeline later replaces what it makes.
+All are pinned: the model is taught to see them. This script knows no pixels and no model;
+`default_graph` mines the rest of the default graph around what it makes.
 """
 
 import argparse
@@ -116,7 +116,8 @@ def count_interests(
     for row, entry in enumerate(lexicon.entries):
         if entry.phrase in certain or direct[row] >= _MIN_EVERYDAY:
             aliases = _aliases(entry)
-            interests.append(Interest(interest_id(entry.phrase), entry.phrase, aliases, total[row]))
+            name, count = interest_id(entry.phrase), total[row]
+            interests.append(Interest(name, entry.phrase, aliases, count, pinned=True))
     return interests
 
 
