@@ -132,18 +132,13 @@ class GraphStore:
             else:
                 draft.unlink(missing_ok=True)
         kept = {*in_use, self.current_version()}
-        dated = []
-        for folder in snapshot_folders(self.root):
-            try:
-                dated.append((created_time(folder), folder.name))
-            except SnapshotDamaged:
-                continue  # for a person to look at
-        for _, version in sorted(dated, reverse=True)[keep_count:]:
-            if version not in kept:
+        sound, _ = self._newest_first()  # a damaged one stays for a person to look at
+        for folder in sound[keep_count:]:
+            if folder.name not in kept:
                 # Out of sight first: half a version never has the name of a whole one.
-                doomed = self.root / f"{DRAFT_PREFIX}{version}"
+                doomed = self.root / f"{DRAFT_PREFIX}{folder.name}"
                 with suppress(OSError):
-                    (self.root / version).rename(doomed)
+                    folder.rename(doomed)
                 shutil.rmtree(doomed, ignore_errors=True)
 
     @contextmanager
@@ -170,12 +165,17 @@ class GraphStore:
                 yield self.folder(current)
             except GraphVersionNotServed:
                 _log.error("the current graph version is gone; an older or the shipped one serves")
-        dated = []
+        sound, problems = self._newest_first()
+        for problem in problems:
+            _log.error("a graph version is unusable: %s", problem)
+        yield from (folder for folder in sound if folder.name != current)
+
+    def _newest_first(self) -> tuple[list[Path], list[SnapshotDamaged]]:
+        """The versions whose manifest can be read, and what is wrong with the others."""
+        dated, problems = [], []
         for folder in snapshot_folders(self.root):
             try:
                 dated.append((created_time(folder), folder.name, folder))
             except SnapshotDamaged as error:
-                _log.error("a graph version is unusable: %s", error)
-        for _, name, folder in sorted(dated, reverse=True):
-            if name != current:
-                yield folder
+                problems.append(error)
+        return [folder for _, _, folder in sorted(dated, reverse=True)], problems
