@@ -1,0 +1,1 @@
+"""Random variations of pictures and texts for training; nothing here knows models."""
