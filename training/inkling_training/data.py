@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# Folder of the graph that ships with the server.
+DEFAULT_GRAPH = REPOSITORY / "server" / "inkling_server" / "interests" / "default_graph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Record:
         tags: gold tags, lower case, most specific first.
         label: the one class, or None.
         captions: whole sentences or titles that describe the picture.
+        title: the one of them that is a title, or "".
     """
 
     key: str
@@ -38,6 +41,7 @@ class Record:
     tags: tuple[str, ...]
     label: str | None
     captions: tuple[str, ...] = ()
+    title: str = ""
 
 
 def sample_data_dir() -> Path:
@@ -100,6 +104,7 @@ def _record(stem: str, document: dict[str, object], picture: bytes) -> Record:
         tags=tuple(tag.casefold() for tag in strings("tags")),
         label=None if label is None else str(label),
         captions=tuple(dict.fromkeys(text.strip() for text in captions if text.strip())),
+        title=str(document.get("title") or "").strip(),
     )
 
 
