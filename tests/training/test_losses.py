@@ -42,6 +42,85 @@ def test_sigmoid_loss_judges_each_pair_alone() -> None:
     assert losses.sigmoid_loss(logits_BT, positive_BT).item() == pytest.approx((first + second) / 2)
 
 
+def test_infonce_targets_are_proportional_to_weights() -> None:
+    logits_BT = torch.tensor([[1.0, 0.0, -1.0]])
+    rows = torch.tensor([1.0, 0.0, -1.0]).log_softmax(dim=0)
+    # One picture: from text to picture there is nothing to choose, so that half is 0.
+    wanted = -(0.75 * rows[0] + 0.25 * rows[1]).item() / 2
+    loss = losses.infonce_loss(logits_BT, torch.tensor([[0.6, 0.2, 0.0]]))
+    assert loss.item() == pytest.approx(wanted)
+
+
+def test_infonce_ignores_pairs_that_may_be_right() -> None:
+    logits_BT = torch.tensor([[2.0, 50.0], [0.0, 3.0]], requires_grad=True)
+    ignored_BT = torch.tensor([[False, True], [False, False]])
+    loss = losses.infonce_loss(logits_BT, torch.eye(2), ignored_BT)
+    rows = (0.0 + math.log(1 + math.exp(-3))) / 2
+    columns = (math.log(1 + math.exp(-2)) + 0.0) / 2
+    assert loss.item() == pytest.approx((rows + columns) / 2)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert logits_BT.grad is not None
+    assert logits_BT.grad[0, 1] == 0
+    assert logits_BT.grad.isfinite().all()
+
+
+def test_a_weight_overrules_ignoring() -> None:
+    logits_BT = torch.tensor([[2.0, 1.0]])
+    ignored_BT = torch.tensor([[True, False]])
+    weights_BT = torch.tensor([[1.0, 0.0]])
+    plain = losses.infonce_loss(logits_BT, weights_BT)
+    assert losses.infonce_loss(logits_BT, weights_BT, ignored_BT) == plain
+    assert losses.sigmoid_loss(logits_BT, weights_BT, ignored_BT) == losses.sigmoid_loss(
+        logits_BT, weights_BT
+    )
+
+
+def test_infonce_of_no_pairs_is_zero() -> None:
+    assert losses.infonce_loss(torch.ones(2, 2), torch.zeros(2, 2)).item() == 0
+
+
+def test_sigmoid_loss_weighs_right_pairs_and_forgets_ignored_ones() -> None:
+    logits_BT = torch.tensor([[0.0, 0.0, 7.0]])
+    loss = losses.sigmoid_loss(
+        logits_BT, torch.tensor([[0.5, 0.0, 0.0]]), torch.tensor([[False, False, True]])
+    )
+    assert loss.item() == pytest.approx(1.5 * math.log(2))
+
+
+def test_margin_loss_pulls_right_pairs_and_pushes_wrong_ones_to_the_margin() -> None:
+    # Distances: sqrt(2 - 2 c) = 1, 1, sqrt 2, 0.
+    cosines_BT = torch.tensor([[0.5, 0.5, 0.0, 1.0]], requires_grad=True)
+    weights_BT = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    ignored_BT = torch.tensor([[False, False, False, True]])
+    loss = losses.margin_contrastive_loss(cosines_BT, weights_BT, 1.2, ignored_BT)
+    right, wrong = 1.0 / 2, (0.2**2 + 0.0) / 2 / 2
+    assert loss.item() == pytest.approx(right + wrong)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert cosines_BT.grad is not None
+    assert cosines_BT.grad[0, 0] < 0 < cosines_BT.grad[0, 1]
+    assert cosines_BT.grad[0, 2:].tolist() == [0, 0]
+
+
+def test_margin_loss_survives_two_equal_embeddings() -> None:
+    cosines_BT = torch.ones(1, 2, requires_grad=True)
+    losses.margin_contrastive_loss(cosines_BT, torch.tensor([[1.0, 0.0]]), 1.0).backward()  # type: ignore[no-untyped-call]
+    assert cosines_BT.grad is not None
+    assert cosines_BT.grad.isfinite().all()
+
+
+def test_margin_must_be_one_that_unit_rows_can_keep() -> None:
+    with pytest.raises(ValueError, match=r"margin must lie in \(0, 2\]"):
+        losses.margin_contrastive_loss(torch.ones(1, 1), torch.ones(1, 1), 2.5)
+
+
+def test_caption_loss_is_the_mean_over_words_and_not_over_padding() -> None:
+    logits_BLW = torch.tensor([[[0.0, 0.0, 0.0], [0.0, math.log(2), 0.0], [9.0, 0.0, 0.0]]])
+    targets_BL = torch.tensor([[2, 1, 1]])
+    counted_BL = torch.tensor([[True, True, False]])
+    loss = losses.caption_loss(logits_BLW, targets_BL, counted_BL)
+    assert loss.item() == pytest.approx((math.log(3) + math.log(2)) / 2)
+
+
 def test_soft_tag_loss_weighs_and_forgives() -> None:
     logits_BT = torch.tensor([[0.0, 100.0]])
     targets_BT = torch.tensor([[0.25, 0.0]])

@@ -1,17 +1,11 @@
-"""Towers load from directories in hub format, and turn pixels and texts into features."""
+"""Vision towers load from directories in hub format; text projections start knowing something."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
-from inkling_training.text_tower import (
-    MAX_TOKENS,
-    load_text_tower,
-    pool_texts,
-    start_at_principal_components,
-    tokenize,
-)
+from inkling_training.text_start import start_at_principal_components
 from inkling_training.vision_tower import load_vision_tower, pool_regions
 from tests.training import tiny_towers
 
@@ -42,13 +36,6 @@ def test_vision_half_of_a_clip_loads_without_a_classifier(tmp_path: Path) -> Non
     assert tower(pixels_BHWC).shape == (2, 1, 32)
 
 
-def test_text_half_of_a_clip_loads(tmp_path: Path) -> None:
-    tower, tokenizer = load_text_tower(tiny_towers.save_clip(tmp_path), dimension=8)
-    embeddings_BD = tower(*tokenize(tokenizer, ["a dog", "two red balls on a beach"]))
-    assert embeddings_BD.shape == (2, 8)
-    assert embeddings_BD.norm(dim=-1).tolist() == pytest.approx([1, 1], abs=1e-5)
-
-
 def test_regions_are_the_whole_and_overlapping_windows() -> None:
     map_BCHW = torch.arange(49.0).reshape(1, 1, 7, 7)
     regions_BPC = pool_regions(map_BCHW)
@@ -56,19 +43,6 @@ def test_regions_are_the_whole_and_overlapping_windows() -> None:
     assert regions_BPC[0, 0, 0] == 24
     assert regions_BPC[0, 1, 0] == 8  # mean of rows 0-2, columns 0-2
     assert regions_BPC[0, 9, 0] == 40
-
-
-def test_padding_does_not_change_a_text(tmp_path: Path) -> None:
-    tower, tokenizer = load_text_tower(tiny_towers.save_text_model(tmp_path), dimension=8)
-    alone = pool_texts(tower, tokenizer, ["a dog"])
-    beside = pool_texts(tower, tokenizer, ["a dog", "two red ball on a beach", "cat"])
-    assert torch.allclose(alone[0], beside[0], atol=1e-5)
-
-
-def test_long_texts_are_cut(tmp_path: Path) -> None:
-    _, tokenizer = load_text_tower(tiny_towers.save_text_model(tmp_path), dimension=8)
-    input_ids, mask = tokenize(tokenizer, ["dog " * 500])
-    assert input_ids.shape == mask.shape == (1, MAX_TOKENS)
 
 
 def test_projection_starts_at_the_principal_components() -> None:

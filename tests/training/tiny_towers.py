@@ -30,7 +30,11 @@ def save_classifier(folder: Path) -> str:
         id2label=labels,
         label2id={v: k for k, v in labels.items()},
     )
-    MobileNetV2ForImageClassification(config).save_pretrained(folder)
+    model = MobileNetV2ForImageClassification(config)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):  # as it is made, features fade to 1e-20
+            torch.nn.init.kaiming_normal_(module.weight)
+    model.save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(
         '{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.5, 1]}'
     )

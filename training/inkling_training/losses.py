@@ -1,15 +1,22 @@
-"""What the model is asked to do, as functions of cosines; nothing here knows where targets come
-from.
+"""What the model is asked to do, as functions of logits, distances or guesses.
 
-    multi_positive_infonce   each picture finds its texts among the batch's, and each text its
-    pictures sigmoid_loss             each pair alone: is this text right for this picture?
-    (SigLIP) soft_tag_loss            the same with soft targets and weights, over a whole
-    vocabulary teacher_loss             keep a classifier's opinion of the picture
+    infonce_loss            each picture finds its texts among the batch's, each text its pictures
+    multi_positive_infonce  the same where every pair counts alike
+    sigmoid_loss            each pair alone: is this text right for this picture? (SigLIP)
+    margin_contrastive_loss right pairs close, wrong ones at least a margin apart
+    caption_loss            say the caption word by word (CoCa)
+    soft_tag_loss           each pair alone with soft targets and weights, over a whole vocabulary
+    teacher_loss            keep a classifier's opinion of the picture
 
-Sources: van den Oord et al. (2018); Khosla et al., "Supervised Contrastive Learning" (2020); Zhai
-et al., "Sigmoid Loss for Language Image Pre-Training" (2023).
+Nothing here knows where targets come from. A pair may be right, wrong, or *ignored*: not known to
+be right, but too likely to be called wrong.
 
-Legend: B pictures, T texts, K teacher labels; logits are scaled cosines.
+Sources: van den Oord et al., "Representation Learning with Contrastive Predictive Coding" (2018);
+Khosla et al., "Supervised Contrastive Learning" (2020); Zhai et al., "Sigmoid Loss for Language
+Image Pre-Training" (2023); Hadsell, Chopra and LeCun, "Dimensionality Reduction by Learning an
+Invariant Mapping" (2006); Yu et al., "CoCa" (2022).
+
+Legend: B pictures, T texts, K teacher labels, L tokens, W words; logits are scaled cosines.
 """
 
 import torch
@@ -17,32 +24,112 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def multi_positive_infonce(logits_BT: Tensor, positive_BT: Tensor) -> Tensor:
-    """Mean over rows and columns with a positive of -log of the positives' mean share.
+def infonce_loss(logits_BT: Tensor, weights_BT: Tensor, ignored_BT: Tensor | None = None) -> Tensor:
+    """Cross-entropy from picture to texts and from text to pictures, averaged.
 
-    With one positive a row and a column this is CLIP's symmetric cross-entropy; with several,
-    the target is spread evenly over them.
+    Row b's target is spread over its right texts in proportion to their weights; rows and columns
+    without a right pair do not count. With one right text a row and weights 1 this is CLIP's loss.
+    Source: van den Oord et al. (2018); several positives as in Khosla et al. (2020), L_out.
+
+    Args:
+        logits_BT: scaled cosines; a bias changes nothing.
+        weights_BT: >= 0; 0 where a text is not known to be right.
+        ignored_BT: bool: neither for nor against; a pair with a weight counts nevertheless.
+    """
+    if ignored_BT is not None:
+        hidden_BT = ignored_BT & (weights_BT <= 0)
+        logits_BT = logits_BT.masked_fill(hidden_BT, -torch.inf)
+    return (_one_way(logits_BT, weights_BT) + _one_way(logits_BT.T, weights_BT.T)) / 2
+
+
+def multi_positive_infonce(logits_BT: Tensor, positive_BT: Tensor) -> Tensor:
+    """`infonce_loss` where every right pair counts alike.
 
     Args:
         logits_BT: scaled cosines.
         positive_BT: bool, which texts are right for which pictures.
     """
-    return (_one_way(logits_BT, positive_BT) + _one_way(logits_BT.T, positive_BT.T)) / 2
+    return infonce_loss(logits_BT, positive_BT.to(logits_BT.dtype))
 
 
-def _one_way(logits: Tensor, positive: Tensor) -> Tensor:
-    counts = positive.sum(dim=1)
-    has = counts > 0
-    shares = logits.log_softmax(dim=1).masked_fill(~positive, 0).sum(dim=1)
-    return -(shares[has] / counts[has]).mean()
+def _one_way(logits: Tensor, weights: Tensor) -> Tensor:
+    totals = weights.sum(dim=1)
+    has = totals > 0
+    if not has.any():
+        return logits.new_zeros(()) * weights.sum()
+    # A hidden logit is -inf, and 0 * -inf is not 0: leave those out before multiplying.
+    shares = logits.log_softmax(dim=1).masked_fill(weights <= 0, 0)
+    return -((shares * weights).sum(dim=1)[has] / totals[has]).mean()
 
 
-def sigmoid_loss(logits_BT: Tensor, positive_BT: Tensor) -> Tensor:
-    """SigLIP: sum over texts of -log sigmoid(+-logit), mean over pictures. The bias is in the
-    logits.
+def sigmoid_loss(logits_BT: Tensor, weights_BT: Tensor, ignored_BT: Tensor | None = None) -> Tensor:
+    """SigLIP: sum over texts of -log sigmoid(+-logit), mean over pictures.
+
+    Source: Zhai et al. (2023), equation 1; a right pair's term is multiplied by its weight.
+
+    Args:
+        logits_BT: scaled cosines plus the bias.
+        weights_BT: bool, or >= 0; 0 means wrong.
+        ignored_BT: bool: pairs that cost nothing, unless they have a weight.
     """
-    signs = positive_BT.to(logits_BT.dtype) * 2 - 1
-    return -functional.logsigmoid(signs * logits_BT).sum(dim=1).mean()
+    weights_BT = weights_BT.to(logits_BT.dtype)
+    right_BT = weights_BT > 0
+    against_BT = -functional.logsigmoid(-logits_BT)
+    if ignored_BT is not None:
+        against_BT = against_BT.masked_fill(ignored_BT, 0)
+    terms_BT = torch.where(right_BT, -functional.logsigmoid(logits_BT) * weights_BT, against_BT)
+    return terms_BT.sum(dim=1).mean()
+
+
+def margin_contrastive_loss(
+    cosines_BT: Tensor, weights_BT: Tensor, margin: float, ignored_BT: Tensor | None = None
+) -> Tensor:
+    """Mean over right pairs of d^2 / 2 plus mean over wrong pairs of max(0, margin - d)^2 / 2.
+
+    That is the paper's equation 1, y d^2 / 2 + (1 - y) max(0, m - d)^2 / 2 with y = 1 for a right
+    pair, from Hadsell et al. (2006), equation 4, who write Y = 0 for it. Right and wrong pairs are
+    averaged apart, because a batch has many more wrong ones. d is the Euclidean distance of rows of
+    length 1, so d^2 = 2 - 2 cosine, in [0, 4].
+
+    Args:
+        cosines_BT: in [-1, 1].
+        weights_BT: bool, or >= 0; 0 means wrong.
+        margin: in (0, 2]: distance beyond which a wrong pair costs nothing.
+        ignored_BT: bool: pairs that cost nothing, unless they have a weight.
+
+    Raises:
+        ValueError: a margin that no pair could keep, or that asks nothing.
+    """
+    if not 0 < margin <= 2:
+        raise ValueError(
+            f"margin must lie in (0, 2], not {margin}: rows of length 1 are <= 2 apart"
+        )
+    weights_BT = weights_BT.to(cosines_BT.dtype)
+    squares_BT = (2 - 2 * cosines_BT).clamp(min=0)
+    wrong_BT = weights_BT <= 0
+    if ignored_BT is not None:
+        wrong_BT = wrong_BT & ~ignored_BT
+    near = (weights_BT * squares_BT).sum() / weights_BT.sum().clamp(min=1e-12)
+    # The square root has no slope at 0, where two embeddings are the same.
+    short_BT = (margin - squares_BT.clamp(min=1e-12).sqrt()).clamp(min=0)
+    far = (short_BT.square() * wrong_BT).sum() / wrong_BT.sum().clamp(min=1)
+    return (near + far) / 2
+
+
+def caption_loss(logits_BLW: Tensor, targets_BL: Tensor, counted_BL: Tensor) -> Tensor:
+    """Mean over counted tokens of -log of the chance given to the token.
+
+    Source: Yu et al. (2022), equation 3: the autoregressive cross-entropy given the picture.
+
+    Args:
+        logits_BLW: made for each token from those before it.
+        targets_BL: the tokens.
+        counted_BL: bool; False where a token is padding.
+    """
+    terms_BL = functional.cross_entropy(
+        logits_BLW.float().transpose(1, 2), targets_BL, reduction="none"
+    )
+    return (terms_BL * counted_BL).sum() / counted_BL.sum().clamp(min=1)
 
 
 def soft_tag_loss(logits_BT: Tensor, targets_BT: Tensor, weights_BT: Tensor) -> Tensor:

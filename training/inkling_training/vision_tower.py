@@ -3,11 +3,14 @@
     uint8 pixels [B, H, W, 3] -> scaled, normalised -> backbone -> region features [B, P, C]
 
 Region 0 is the whole picture; a backbone that keeps a feature map adds overlapping windows of it,
-so
-that a head can find a small thing that the average drowns. The tower knows neither text nor tags:
-`heads.py` turns its features into embeddings.
+so that a head can find a small thing that the average drowns. The tower knows neither text nor
+tags: `heads.py` turns its features into embeddings.
 
-Legend: B pictures, H x W pixels, P regions, C feature channels, K classifier labels.
+Where only the last blocks learn, `split_tower` cuts the tower in two: what the frozen `Trunk` makes
+of a picture can be computed once, and only the `Tail` runs in every training step.
+
+Legend: B pictures, H x W pixels, P regions, C feature channels, K classifier labels; h x w cells of
+a feature map.
 """
 
 import logging
@@ -58,6 +61,71 @@ class VisionTower(nn.Module):
             return pool_regions(state)
         pooled = getattr(output, "pooler_output", None)
         return cast(Tensor, state[:, 0] if pooled is None else pooled).unsqueeze(1)
+
+
+class Trunk(nn.Module):
+    """The first part of a split tower: uint8 [B, H, W, 3] -> feature map [B, h, w, C]."""
+
+    mean_C: Tensor
+    std_C: Tensor
+
+    def __init__(self, tower: VisionTower, stem: nn.Module, blocks: nn.ModuleList) -> None:
+        super().__init__()
+        self.stem, self.blocks = stem, blocks
+        self.register_buffer("mean_C", tower.mean_C, persistent=False)
+        self.register_buffer("std_C", tower.std_C, persistent=False)
+
+    def forward(self, pixels_BHWC: Tensor) -> Tensor:
+        scaled_BHWC = (pixels_BHWC.to(torch.float32) - self.mean_C) / self.std_C
+        map_BCHW: Tensor = self.stem(scaled_BHWC.permute(0, 3, 1, 2))
+        for block in self.blocks:
+            map_BCHW = block(map_BCHW)
+        return map_BCHW.permute(0, 2, 3, 1)
+
+
+class Tail(nn.Module):
+    """The last part of a split tower: feature map [B, h, w, C] -> region features [B, P, C].
+
+    Always in eval mode: its batch norms have no statistics to learn, see `load_vision_tower`.
+    """
+
+    def __init__(self, blocks: nn.ModuleList, last: nn.Module) -> None:
+        super().__init__()
+        self.blocks, self.last = blocks, last
+
+    def forward(self, map_BHWC: Tensor) -> Tensor:
+        map_BCHW = map_BHWC.permute(0, 3, 1, 2)
+        for block in self.blocks:
+            map_BCHW = block(map_BCHW)
+        return pool_regions(self.last(map_BCHW).float())
+
+    def train(self, mode: bool = True) -> "Tail":
+        """Does nothing but switch gradients' users: dropout and batch norms stay as in serving."""
+        del mode
+        return super().train(mode=False)
+
+
+def split_tower(tower: VisionTower, block_count: int) -> tuple[Trunk, Tail]:
+    """Cuts a MobileNetV2-like tower after its first `block_count` blocks; shares its weights.
+
+    Raises:
+        ValueError: another kind of backbone, or no such block.
+    """
+    backbone = tower.backbone
+    parts = [getattr(backbone, name, None) for name in ("conv_stem", "layer", "conv_1x1")]
+    stem, blocks, last = parts
+    if not (
+        isinstance(stem, nn.Module)
+        and isinstance(blocks, nn.ModuleList)
+        and isinstance(last, nn.Module)
+    ):
+        raise ValueError(
+            f"{type(backbone).__name__} cannot be split: only backbones like MobileNetV2 can"
+        )
+    if not 0 <= block_count <= len(blocks):
+        raise ValueError(f"block count {block_count} is not within 0 to {len(blocks)}")
+    trunk = Trunk(tower, stem, nn.ModuleList(blocks[:block_count]))
+    return trunk, Tail(nn.ModuleList(blocks[block_count:]), last)
 
 
 def pool_regions(map_BCHW: Tensor) -> Tensor:
