@@ -52,3 +52,32 @@ def test_calibration_error_of_honest_and_boastful_scores() -> None:
 def test_recall_at_k() -> None:
     assert metrics.recall_at(SCORES_BV, GOLD_BV, 1) == 0.5
     assert metrics.recall_at(SCORES_BV, GOLD_BV, 2) == 1.0
+
+
+def test_figures_of_counts_are_those_of_flags() -> None:
+    given_BV = metrics.given(SCORES_BV, 2, 0.0)
+    counts = (given_BV.sum(axis=1), (given_BV & GOLD_BV).sum(axis=1), GOLD_BV.sum(axis=1))
+    assert metrics.figures_of_counts(*counts) == metrics.tagging_figures(given_BV, GOLD_BV)
+
+
+def test_bins_keep_pairs_scores_and_right_ones() -> None:
+    sums_Q3 = metrics.bin_sums(np.array([0.1, 0.2, 0.9]), np.array([False, True, True]), bins=2)
+    assert sums_Q3[0].tolist() == pytest.approx([2, 0.3, 1])
+    assert sums_Q3[1].tolist() == pytest.approx([1, 0.9, 1])
+    assert metrics.calibration_error(sums_Q3) == pytest.approx((0.7 + 0.1) / 3)
+
+
+def test_bins_of_equal_mass_are_narrow_where_scores_crowd() -> None:
+    fine_H3 = np.array([[10, 1, 0], [10, 2, 5], [0, 0, 0], [10, 5, 5], [10, 9, 9]], dtype=float)
+    halves_Q3 = metrics.equal_mass(fine_H3, bins=2)
+    assert halves_Q3[:, 0].tolist() == [20, 20]
+    assert halves_Q3[:, 1].tolist() == [3, 14]
+    assert metrics.calibration_error(halves_Q3) == pytest.approx((2 + 0) / 40)
+    assert len(metrics.equal_mass(np.zeros((5, 3)))) == 0
+
+
+def test_rank_of_a_model_that_sees_no_difference_is_the_worst() -> None:
+    right = np.array([[True, False, False], [False, True, True]])
+    assert metrics.worst_ranks(np.zeros((2, 3)), right).tolist() == [3, 2]
+    similarities = np.array([[0.5, 0.9, 0.1], [0.2, 0.1, 0.3]])
+    assert metrics.worst_ranks(similarities, right).tolist() == [2, 1]

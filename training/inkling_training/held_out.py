@@ -2,12 +2,15 @@
 halves.
 
 One half (by a checksum of the record's name) calibrates, the other reports. Embedding the pictures
-takes a minute or two, so it is cached by the model's fingerprint when a folder is given.
+takes a minute or two, so embeddings are cached by the fingerprints of model and data when a folder
+is given.
 
 Legend: B pictures, V interests, D dimensions.
 """
 
+import hashlib
 import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,10 @@ from inkling_server.interests.graph import GraphSnapshot, Interest
 from inkling_training.data import Record, load_records
 from inkling_training.exported import Embeddings, ExportedModel
 from inkling_training.gold import EVERYDAY, Gold, build_gold
+
+
+class NothingToJudge(ValueError):
+    """No validation picture has a tag that the graph knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +87,76 @@ def load_held_out(
     model: ExportedModel, graph: GraphSnapshot, data: Path, cache: Path | None = None
 ) -> HeldOut:
     """Embeds all validation records that have a gold tag within the graph."""
-    records = [record for record in load_records(data) if record.split == "val"]
-    stored = cache / f"val-{model.manifest.fingerprint}.npy" if cache else None
-    if stored and stored.exists():
-        pictures_BD: Embeddings = np.load(stored)
-    else:
-        pictures_BD = model.encode_pictures([record.picture for record in records])
-        if stored:
-            stored.parent.mkdir(parents=True, exist_ok=True)
-            np.save(stored, pictures_BD)
-    phrases_VD = model.encode_texts([interest.phrase for interest in graph.interests])
+    return embed_held_out(model, graph, validation(load_records(data)), cache)
+
+
+def validation(records: Sequence[Record]) -> list[Record]:
+    """The records that no training looks at."""
+    return [record for record in records if record.split == "val"]
+
+
+def embed_held_out(
+    model: ExportedModel,
+    graph: GraphSnapshot,
+    records: Sequence[Record],
+    cache: Path | None = None,
+) -> HeldOut:
+    """Like `load_held_out`, of validation records that are in memory already.
+
+    Raises:
+        NothingToJudge: no record has a gold tag within the graph.
+    """
+    phrases = [interest.phrase for interest in graph.interests]
+    known = hashlib.sha256("\n".join(phrases).encode()).hexdigest()[:16]
+    model_print = model.manifest.fingerprint
+    pictures_BD = _cached(
+        cache and cache / f"val-{model_print}-{data_fingerprint(records)}.npy",
+        lambda: model.encode_pictures([record.picture for record in records]),
+    )
+    phrases_VD = _cached(
+        cache and cache / f"phrases-{model_print}-{known}.npy", lambda: model.encode_texts(phrases)
+    )
     gold = build_gold(records, graph.interests, phrases_VD)
+    chosen_B = np.asarray(gold.broad_BV.any(axis=1))
+    if not chosen_B.any():
+        raise NothingToJudge(
+            f"none of the {len(records)} validation pictures has a tag that graph {graph.version} "
+            "knows: other data or another graph is needed"
+        )
     whole = HeldOut(tuple(records), graph.interests, pictures_BD, phrases_VD, gold)
-    return whole.take(np.asarray(gold.broad_BV.any(axis=1)))
+    return whole.take(chosen_B)
+
+
+def data_fingerprint(records: Sequence[Record]) -> str:
+    """16 hex digits that change with any picture, tag, class or caption, or their order."""
+    digest = hashlib.sha256()
+    for record in records:
+        said = (record.key, record.tags, record.label, record.captions, record.split)
+        digest.update(repr(said).encode())
+        digest.update(hashlib.sha256(record.picture).digest())
+    return digest.hexdigest()[:16]
+
+
+def gold_fingerprint(held_out: HeldOut) -> str:
+    """16 hex digits that change when anything else counts as right, for the same pictures."""
+    digest = hashlib.sha256("\n".join(interest.id for interest in held_out.interests).encode())
+    for flags_BV in (held_out.gold.strict_BV, held_out.gold.broad_BV):
+        digest.update(np.packbits(flags_BV).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def keys_digest(records: Sequence[Record]) -> str:
+    """How a calibration names the pictures that fitted it (`Calibration.fitted_on`)."""
+    keys = sorted(record.key for record in records)
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+
+
+def _cached(path: Path | None, make: Callable[[], Embeddings]) -> Embeddings:
+    if path and path.exists():
+        stored: Embeddings = np.load(path)
+        return stored
+    made = make()
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, made)
+    return made
