@@ -32,6 +32,7 @@ class Answer:
     came_s: float
     version: str
     tags: tuple[tuple[str, str, float], ...]
+    model: str = ""
 
     @property
     def latency_s(self) -> float:
@@ -91,7 +92,14 @@ class StreamLoad:
                     response = reply.response
                     tags = tuple((t.interest_id, t.phrase, t.score) for t in response.tags)
                     self.answers.append(
-                        Answer(picture, due_s, came_s, response.graph_version, tags)
+                        Answer(
+                            picture,
+                            due_s,
+                            came_s,
+                            response.graph_version,
+                            tags,
+                            response.model_version,
+                        )
                     )
             except grpc.aio.AioRpcError as error:
                 self.failures.append(f"the stream ended: {error.code().name} {error.details()}")

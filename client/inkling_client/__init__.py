@@ -24,9 +24,14 @@ from inkling_client.errors import (
     RefreshCancelled,
     RefreshFailed,
     RefreshRunning,
+    RolloutCancelled,
+    RolloutFailed,
+    RolloutRefused,
+    RolloutRunning,
     Unauthenticated,
     Unavailable,
     UnknownInterest,
+    UnknownModelVersion,
     UnknownOperation,
 )
 from inkling_client.graph_aio import AsyncGraphClient, AsyncRefreshHandle
@@ -40,6 +45,15 @@ from inkling_client.graph_results import (
     Neighbor,
     RenamedInterest,
     Topic,
+)
+from inkling_client.model_aio import AsyncModelClient, AsyncRolloutHandle
+from inkling_client.model_client import ModelClient, RolloutHandle
+from inkling_client.model_results import (
+    CanaryReport,
+    ModelStatus,
+    ModelVersion,
+    RolloutProgress,
+    RolloutResult,
 )
 from inkling_client.refresh_results import RefreshProgress, RefreshResult
 from inkling_client.requests import Image
@@ -58,8 +72,11 @@ __all__ = [
     "ArgumentOutOfRange",
     "AsyncGraphClient",
     "AsyncInklingClient",
+    "AsyncModelClient",
     "AsyncRefreshHandle",
+    "AsyncRolloutHandle",
     "BadPageToken",
+    "CanaryReport",
     "Community",
     "DeadlineExceeded",
     "Defaults",
@@ -80,6 +97,9 @@ __all__ = [
     "Interest",
     "InvalidRequest",
     "Limits",
+    "ModelClient",
+    "ModelStatus",
+    "ModelVersion",
     "Neighbor",
     "Overloaded",
     "PermissionDenied",
@@ -91,6 +111,13 @@ __all__ = [
     "RefreshRunning",
     "RenamedInterest",
     "RetryPolicy",
+    "RolloutCancelled",
+    "RolloutFailed",
+    "RolloutHandle",
+    "RolloutProgress",
+    "RolloutRefused",
+    "RolloutResult",
+    "RolloutRunning",
     "ServerInfo",
     "Tag",
     "TagResult",
@@ -98,5 +125,6 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "UnknownInterest",
+    "UnknownModelVersion",
     "UnknownOperation",
 ]

@@ -32,6 +32,7 @@ from inkling_client.channel import (
 )
 from inkling_client.errors import InklingClientError, from_rpc_error
 from inkling_client.graph_aio import AsyncGraphClient
+from inkling_client.model_aio import AsyncModelClient
 from inkling_client.requests import (
     ALWAYS_SENT_BYTES,
     READ_CAP_BYTES,
@@ -58,6 +59,7 @@ class AsyncInklingClient:
 
     Attributes:
         graph: the interest graph: reads it and refreshes it.
+        model: the model's versions: which serves, and rolling another one out.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class AsyncInklingClient:
         self._tagging = tagging_pb2_grpc.TaggingServiceStub(self._channel)
         self._info = info_pb2_grpc.InfoServiceStub(self._channel)
         self.graph = AsyncGraphClient(self._channel, self._call)
+        self.model = AsyncModelClient(self._channel, self._call)
         self._health: aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
             HEALTH_METHOD
         )

@@ -9,6 +9,7 @@ import typer
 
 from inkling_client.cli_graph import graph_app
 from inkling_client.cli_info import info
+from inkling_client.cli_model import model_app
 from inkling_client.cli_serve import serve
 from inkling_client.cli_tag import tag
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(tag)
 app.command()(info)
 app.add_typer(graph_app)
+app.add_typer(model_app)
 app.command(
     context_settings={
         "allow_extra_args": True,

@@ -22,6 +22,7 @@ MAX_WIDTH = 120
 _GAP = 2
 _PERCENT_WIDTH = 5
 _LOGIT_WIDTH = 7
+_WIDTH_FOR_ALL_LOGITS = 80
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 # From which score on a bar has which colour.
 _COLOURS = ((0.6, "green"), (0.3, "cyan"), (0.0, "yellow"))
@@ -63,7 +64,7 @@ class TagTable:
         console: where it will be printed; gives width and characters.
         paths: of all pictures. Where they do not fit their column, the folder that they share is
             said once, above the table.
-        explain: adds cosine and the two logits.
+        explain: adds cosine and logits, as many as the width allows.
     """
 
     def __init__(self, console: Console, paths: Sequence[str], *, explain: bool = False) -> None:
@@ -71,7 +72,10 @@ class TagTable:
         # Consoles that cannot show blocks: an old code page, LANG=C.
         self._blocks = console.encoding.lower().startswith("utf")
         self._width = min(console.width, MAX_WIDTH)
-        numbers = [_PERCENT_WIDTH] + ([_LOGIT_WIDTH] * 3 if explain else [])
+        self._logits = ("cosine", "picture", "prior")[: 3 * explain]
+        if explain and self._width >= _WIDTH_FOR_ALL_LOGITS:
+            self._logits = (*self._logits, "tag")
+        numbers = [_PERCENT_WIDTH] + [_LOGIT_WIDTH] * len(self._logits)
         left = self._width - sum(numbers) - _GAP * (3 + len(numbers) - 1) - 1
         self._picture_width = max(int(left * 0.38), 8)
         self._phrase_width = max(int(left * 0.34), 8)
@@ -86,7 +90,7 @@ class TagTable:
     def header(self) -> RenderableType:
         """The names of the columns."""
         rows = self._rows()
-        names = ["Tag", "Score", ""] + (["cosine", "picture", "prior"] if self._explain else [])
+        names = ["Tag", "Score", "", *self._logits]
         rows.add_row(*(Text(name, "bold") for name in names))
         head = Group(self._picture(Text("Picture", "bold"), rows), self._rule())
         if not self._folder:
@@ -123,8 +127,11 @@ class TagTable:
         ]
         if self._explain and tag.explanation is not None:
             why = tag.explanation
-            numbers = (why.cosine, why.picture_logit, why.prior_logit)
-            cells += [Text(f"{number:+.2f}", "dim", justify="right") for number in numbers]
+            numbers = (why.cosine, why.picture_logit, why.prior_logit, why.tag_logit)
+            cells += [
+                Text(f"{number:+.2f}", "dim", justify="right")
+                for number in numbers[: len(self._logits)]
+            ]
         return cells
 
     def _rows(self) -> Table:

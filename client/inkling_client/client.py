@@ -29,6 +29,7 @@ from inkling_client.channel import (
 )
 from inkling_client.errors import InklingClientError, from_rpc_error
 from inkling_client.graph_client import GraphClient
+from inkling_client.model_client import ModelClient
 from inkling_client.requests import (
     ALWAYS_SENT_BYTES,
     READ_CAP_BYTES,
@@ -56,6 +57,7 @@ class InklingClient:
 
     Attributes:
         graph: the interest graph: reads it and refreshes it.
+        model: the model's versions: which serves, and rolling another one out.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class InklingClient:
         self._tagging = tagging_pb2_grpc.TaggingServiceStub(self._channel)
         self._info = info_pb2_grpc.InfoServiceStub(self._channel)
         self.graph = GraphClient(self._channel, self._call)
+        self.model = ModelClient(self._channel, self._call)
         self._health: Callable[..., bytes] = self._channel.unary_unary(HEALTH_METHOD)
 
     def tag(

@@ -12,6 +12,11 @@
     ├── RefreshRunning               REFRESH_RUNNING             ABORTED
     ├── RefreshFailed                REFRESH_FAILED              INTERNAL, FAILED_PRECONDITION
     ├── RefreshCancelled             REFRESH_CANCELLED           CANCELLED
+    ├── UnknownModelVersion          UNKNOWN_MODEL_VERSION       NOT_FOUND
+    ├── RolloutRunning               ROLLOUT_RUNNING             ABORTED
+    ├── RolloutFailed                ROLLOUT_FAILED              INTERNAL
+    │   └── RolloutRefused           ROLLOUT_REFUSED             FAILED_PRECONDITION
+    ├── RolloutCancelled             ROLLOUT_CANCELLED           CANCELLED
     ├── Overloaded                   OVERLOADED                  RESOURCE_EXHAUSTED
     ├── DeadlineExceeded             DEADLINE_EXCEEDED           DEADLINE_EXCEEDED
     ├── Unavailable                  UNAVAILABLE                 UNAVAILABLE
@@ -95,7 +100,7 @@ class UnknownInterest(InklingClientError):
 
 
 class UnknownOperation(InklingClientError):
-    """The server knows no such refresh (any more): it may have been started anew since."""
+    """The server knows no such operation (any more): it may have been started anew since."""
 
 
 class GraphVersionNotServed(InklingClientError):
@@ -112,6 +117,26 @@ class RefreshFailed(InklingClientError):
 
 class RefreshCancelled(InklingClientError):
     """A refresh was cancelled; the version that served before goes on serving."""
+
+
+class UnknownModelVersion(InklingClientError):
+    """The model repository has no such version; metadata["versions"] has those that it has."""
+
+
+class RolloutRunning(InklingClientError):
+    """There is one rollout at a time; metadata["operation"] names the one that runs."""
+
+
+class RolloutFailed(InklingClientError):
+    """A rollout came to no good end; the model that served before goes on serving."""
+
+
+class RolloutRefused(RolloutFailed):
+    """The new model is beyond a limit, or cannot serve at all; the text has the numbers."""
+
+
+class RolloutCancelled(InklingClientError):
+    """A rollout was cancelled; the model that served before goes on serving."""
 
 
 class Overloaded(InklingClientError):
@@ -153,6 +178,11 @@ _BY_REASON: dict[str, type[InklingClientError]] = {
     "REFRESH_RUNNING": RefreshRunning,
     "REFRESH_FAILED": RefreshFailed,
     "REFRESH_CANCELLED": RefreshCancelled,
+    "UNKNOWN_MODEL_VERSION": UnknownModelVersion,
+    "ROLLOUT_RUNNING": RolloutRunning,
+    "ROLLOUT_FAILED": RolloutFailed,
+    "ROLLOUT_REFUSED": RolloutRefused,
+    "ROLLOUT_CANCELLED": RolloutCancelled,
     "OVERLOADED": Overloaded,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "ENCODER_DOWN": EncoderDown,
@@ -228,8 +258,17 @@ def no_answer_for(stall_timeout_s: float) -> InklingClientError:
 
 def refresh_not_done(timeout_s: float) -> InklingClientError:
     """A refresh runs on, and its caller would not wait longer."""
+    return _not_done("refresh", timeout_s)
+
+
+def rollout_not_done(timeout_s: float) -> InklingClientError:
+    """A rollout runs on, and its caller would not wait longer."""
+    return _not_done("rollout", timeout_s)
+
+
+def _not_done(what: str, timeout_s: float) -> InklingClientError:
     return DeadlineExceeded(
-        f"the refresh was not done within {timeout_s:g} s; it goes on",
+        f"the {what} was not done within {timeout_s:g} s; it goes on",
         reason="DEADLINE_EXCEEDED",
         code=grpc.StatusCode.DEADLINE_EXCEEDED,
     )

@@ -11,17 +11,22 @@ from inkling.v1 import common_pb2, info_pb2, tagging_pb2
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a score came about: score = 1 / (1 + exp(-(picture_logit + prior_logit))).
+    """How a score came about: score = 1 / (1 + exp(-calibrated_logit)).
 
     Args:
         cosine: of picture and interest embedding, in [-1, 1].
         picture_logit: what the picture says.
         prior_logit: what the interest's frequency says; capped.
+        tag_logit: what the calibration has learned about this one interest; 0: nothing.
+        calibrated_logit: the sum of the three after the calibration's curve; None: the model's
+            calibration has no curve, and the sum itself counts.
     """
 
     cosine: float
     picture_logit: float
     prior_logit: float
+    tag_logit: float = 0.0
+    calibrated_logit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,13 @@ def tag_result(response: tagging_pb2.TagResponse) -> TagResult:
 def _tag(tag: common_pb2.Tag) -> Tag:
     explanation = None
     if tag.HasField("explanation"):
+        why = tag.explanation
         explanation = Explanation(
-            cosine=tag.explanation.cosine,
-            picture_logit=tag.explanation.picture_logit,
-            prior_logit=tag.explanation.prior_logit,
+            cosine=why.cosine,
+            picture_logit=why.picture_logit,
+            prior_logit=why.prior_logit,
+            tag_logit=why.tag_logit,
+            calibrated_logit=why.calibrated_logit if why.HasField("calibrated_logit") else None,
         )
     return Tag(tag.interest_id, tag.phrase, tag.score, explanation)
 

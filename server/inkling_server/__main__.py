@@ -22,6 +22,7 @@ from inkling_server.data_dir import DataDirInUse
 from inkling_server.errors import InklingError
 from inkling_server.gateway import running_gateway
 from inkling_server.interests.snapshot import SnapshotDamaged
+from inkling_server.model_manifest import CalibrationUnusable
 from inkling_server.rpc.server import PortTaken
 from inkling_server.settings import Settings, describe_problems, load_settings
 from inkling_server.telemetry import set_up_logging
@@ -53,7 +54,14 @@ async def _serve(settings: Settings) -> int:
             if await gateway.wait_until_serving():
                 _tell("serving", host=settings.host, **ports)
             await gateway.wait_until_stopping()
-    except (InklingError, SnapshotDamaged, PortTaken, DataDirInUse, OSError) as error:
+    except (
+        InklingError,
+        SnapshotDamaged,
+        CalibrationUnusable,
+        PortTaken,
+        DataDirInUse,
+        OSError,
+    ) as error:
         _log.error("cannot serve: %s", error)
         return 1
     return 0

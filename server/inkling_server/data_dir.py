@@ -2,9 +2,10 @@
 
     DATA_DIR/lock          held (flock) by the server that uses the folder
              server.json   pid, host, grpc_port, http_port, while it listens
+             model.json    which model version serves
              graph/        versions of the interest graph
              content/      the content feed, where someone put one here
-             operations/   refreshes of the past
+             operations/   refreshes and rollouts of the past
              refresh.log   what the latest refresh process had to complain about
              embeddings/   tag embeddings of past starts
              triton/       what the server's own Triton writes
@@ -34,6 +35,7 @@ class DataDir:
         self.root = root
         self.graphs = root / "graph"
         self.embeddings = root / "embeddings"
+        self.model = root / "model.json"
 
     @classmethod
     @contextmanager

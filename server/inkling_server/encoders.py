@@ -9,7 +9,7 @@ Both pass `tests/contract/test_encoder_contract.py`. Nothing here knows graph, i
 Shapes: B pictures or texts, H x W pixels, C = 3 channels (RGB), D dimensions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,6 +80,27 @@ class Encoder(Protocol):
 
     async def close(self) -> None:
         """Frees connections and shared memory. Idempotent."""
+
+
+class EncoderBackend(Protocol):
+    """Has versions of one model repository encode, side by side where that is wanted.
+
+    Belongs to one event loop. The first version that is opened serves; `serve` passes that on.
+    """
+
+    async def open(self, version: int) -> Encoder:
+        """Makes a version encode beside those that do; closing the encoder frees what it took.
+
+        Raises:
+            EncoderDown: it cannot be made to; the text says why. Nothing else has changed.
+            OSError, ValueError: the model repository lacks a file, or holds a damaged one.
+        """
+
+    def serve(self, encoder: Encoder) -> None:
+        """From now on this one is kept alive, and its failures are the server's."""
+
+    async def loaded_versions(self) -> Collection[int]:
+        """What could encode at once. Raises EncoderDown."""
 
 
 def require_pixels(pixels_BHWC: Pixels, size: int) -> None:

@@ -2,7 +2,8 @@
 
     graph snapshot ─┐
     encoder ────────┼─► tag embeddings ─► ServingState ─► StateHolder ─► Tagger
-    calibration ────┘                                          └─► RefreshManager, GraphLibrary
+    calibration ────┘                                          └─► RefreshManager, RolloutManager,
+                                                                   GraphLibrary
 
 What is opened is closed in reverse order, also where opening fails half-way. This module does not
 know gRPC, HTTP, health or signals: `gateway.py` does.
@@ -14,25 +15,31 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from inkling_server.data_dir import DataDir
 from inkling_server.embedding_cache import EmbeddingCache
-from inkling_server.encoders import Encoder, EncoderDescription
+from inkling_server.encoders import Encoder, EncoderBackend, EncoderDescription
 from inkling_server.images import ImageLimits
 from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.interests.library import GraphLibrary
 from inkling_server.interests.snapshot import SnapshotDamaged
 from inkling_server.interests.store import GraphStore
 from inkling_server.interests.vectors import Vectors, load_vectors
-from inkling_server.model_manifest import load_calibration
+from inkling_server.model_manifest import Calibration, load_calibration
 from inkling_server.observers import TagObserver
+from inkling_server.operations import JoinedOperations
 from inkling_server.refresh.manager import RefreshManager, RefreshObserver
 from inkling_server.refreshing import graph_store, make_refresher
-from inkling_server.serving_state import ServingState, StateHolder, build_state
+from inkling_server.rollout.from_settings import first_version, make_rollouts
+from inkling_server.rollout.manager import RolloutManager, RolloutObserver
+from inkling_server.rollout.sample import LiveSample
+from inkling_server.serving_state import OnBatch, ServingState, StateHolder, build_state
 from inkling_server.settings import Settings
 from inkling_server.tag_index import SearchThread
 from inkling_server.tagging import Tagger, TaggerLimits
+from inkling_server.turn import Turn
 
 _log = logging.getLogger(__name__)
 
@@ -50,12 +57,16 @@ class BackendEvents:
     recovered: Callable[[], None]
 
 
-# Opens whatever encodes, ready for use, and ends it after the block. Raises EncoderDown where that
-# does not work within `start_timeout_s`.
-OpenEncoder = Callable[[Settings, DataDir, BackendEvents], AbstractAsyncContextManager[Encoder]]
+# Whatever encodes, and its end after the block. Opening its first version raises EncoderDown where
+# that does not work within `start_timeout_s`.
+OpenBackend = Callable[
+    [Settings, DataDir, BackendEvents], AbstractAsyncContextManager[EncoderBackend]
+]
+# Phrases of a batch while a model is being rolled out: few, so that pictures wait for less.
+_TEXTS_PER_ROLLOUT_CALL = 16
 
 
-class EngineObserver(TagObserver, RefreshObserver, Protocol):
+class EngineObserver(TagObserver, RefreshObserver, RolloutObserver, Protocol):
     """Told what goes on, on the event loop; must not block or raise."""
 
 
@@ -67,8 +78,9 @@ class Engine:
         states: the current graph, model and index.
         tagger: tags pictures with them.
         library: the graph's versions.
-        refresher: makes and swaps versions.
-        encoders: what runs the model, as it said itself.
+        refresher: makes and swaps versions of the graph.
+        rollouts: swaps versions of the model.
+        operations: of both.
         phases_s: how long each phase of opening took, in seconds.
     """
 
@@ -76,15 +88,21 @@ class Engine:
     tagger: Tagger
     library: GraphLibrary
     refresher: RefreshManager
-    encoders: tuple[EncoderDescription, ...]
+    rollouts: RolloutManager
+    operations: JoinedOperations
     phases_s: dict[str, float]
+
+    @property
+    def encoders(self) -> tuple[EncoderDescription, ...]:
+        """What runs the model that serves, as it said itself."""
+        return self.rollouts.encoders
 
 
 @asynccontextmanager
 async def open_engine(
     settings: Settings,
     data_dir: DataDir,
-    open_encoder: OpenEncoder,
+    open_backend: OpenBackend,
     events: BackendEvents,
     observer: EngineObserver,
 ) -> AsyncIterator[Engine]:
@@ -93,63 +111,98 @@ async def open_engine(
     Args:
         settings: which model, which limits.
         data_dir: graph and caches.
-        open_encoder: what encodes.
-        events: handed to the encoder's backend.
-        observer: told about the tagger's stages, and about refreshes.
+        open_backend: what encodes.
+        events: handed to the backend.
+        observer: told about the tagger's stages, about refreshes and rollouts.
 
     Raises:
         EncoderDown: the encoder did not come up in time.
         SnapshotDamaged: no graph can be read.
+        OSError: no model version can be read.
+        CalibrationUnusable: the version's calibration cannot be used.
     """
     phases = _Phases()
     store = graph_store(settings, data_dir)
     graph, vectors = await asyncio.to_thread(load_graph, store)
     phases.end("graph")
     async with AsyncExitStack() as stack:
-        encoder = await stack.enter_async_context(open_encoder(settings, data_dir, events))
+        version = await asyncio.to_thread(first_version, settings, data_dir)
+        calibration = await asyncio.to_thread(load_calibration, settings.model_repository, version)
+        backend = await stack.enter_async_context(open_backend(settings, data_dir, events))
+        encoder = await backend.open(version)
         phases.end("encoder")
-        calibration = await asyncio.to_thread(
-            load_calibration, settings.model_repository, encoder.manifest.version
-        )
         search_thread = SearchThread()
         stack.callback(search_thread.close)
         cache = EmbeddingCache(data_dir.embeddings)
 
-        async def open_state(graph: GraphSnapshot, vectors: Vectors | None) -> ServingState:
-            return await build_state(
-                graph,
+        build = partial(
+            build_state,
+            search_thread=search_thread,
+            cache=cache,
+            timeout_s=settings.encoder_timeout_s,
+        )
+
+        async def open_graph(graph: GraphSnapshot, vectors: Vectors | None) -> ServingState:
+            current = states.current
+            return await build(graph, current.encoder, current.calibration, vectors=vectors)
+
+        async def open_model(
+            encoder: Encoder, calibration: Calibration, on_batch: OnBatch
+        ) -> ServingState:
+            return await build(
+                states.current.graph,
                 encoder,
                 calibration,
-                search_thread=search_thread,
-                vectors=vectors,
-                cache=cache,
-                timeout_s=settings.encoder_timeout_s,
+                texts_per_call=_TEXTS_PER_ROLLOUT_CALL,
+                on_batch=on_batch,
             )
 
-        states = StateHolder(await open_state(graph, vectors))
+        try:
+            first = await build(graph, encoder, calibration, vectors=vectors)
+        except BaseException:
+            await encoder.close()
+            raise
+        states = StateHolder(first)
         stack.push_async_callback(states.close)
+        sample = LiveSample(settings.canary_sample_count)
         tagger = Tagger(
             states,
             limits=tagger_limits(settings),
             image_limits=image_limits(settings),
             observer=observer,
+            on_tagged=sample.offer if settings.canary_sample_count else None,
         )
         stack.push_async_callback(tagger.close)
+        turn = Turn()
         refresher = make_refresher(
             settings,
             data_dir,
             store,
             states,
-            open_state=open_state,
+            open_state=open_graph,
             cache=cache,
             image_limits=image_limits(settings),
             observer=observer,
+            turn=turn,
         )
         await stack.enter_async_context(_running(refresher))
+        rollouts = make_rollouts(
+            settings,
+            data_dir,
+            states,
+            backend,
+            open_state=open_model,
+            sample=sample,
+            image_limits=image_limits(settings),
+            turn=turn,
+            observer=observer,
+            encoders=await encoder.describe(),
+        )
+        stack.push_async_callback(rollouts.close)
         library = GraphLibrary(lambda: states.current.graph, store.roots)
-        encoders = tuple(await encoder.describe())
         phases.end("tags")
-        yield Engine(states, tagger, library, refresher, encoders, phases.seconds)
+        operations = JoinedOperations({"refresh": refresher, "rollout": rollouts})
+        yield Engine(states, tagger, library, refresher, rollouts, operations, phases.seconds)
 
 
 def load_graph(store: GraphStore) -> tuple[GraphSnapshot, Vectors | None]:

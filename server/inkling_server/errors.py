@@ -13,6 +13,11 @@
     ├── RefreshFailed               REFRESH_FAILED
     │   └── RefreshRefused          REFRESH_FAILED
     ├── RefreshCancelled            REFRESH_CANCELLED
+    ├── UnknownModelVersion         UNKNOWN_MODEL_VERSION
+    ├── RolloutRunning              ROLLOUT_RUNNING
+    ├── RolloutFailed               ROLLOUT_FAILED
+    │   └── RolloutRefused          ROLLOUT_REFUSED
+    ├── RolloutCancelled            ROLLOUT_CANCELLED
     ├── Overloaded                  OVERLOADED
     ├── EncoderDown                 ENCODER_DOWN
     ├── ShuttingDown                SHUTTING_DOWN
@@ -22,6 +27,7 @@
 never repeats the caller's data. This module does not know gRPC: `rpc/status.py` alone translates.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -118,7 +124,9 @@ class UnknownOperation(InklingError):
     reason = "UNKNOWN_OPERATION"
 
     def __init__(self) -> None:
-        super().__init__("name: no such operation here; allowed: a name that RefreshGraph returned")
+        super().__init__(
+            "name: no such operation here; allowed: a name that an RPC of this server returned"
+        )
 
 
 class GraphVersionNotServed(InklingError):
@@ -139,13 +147,13 @@ class RefreshRunning(InklingError):
     """A refresh of the same graph is under way; there is one at a time.
 
     Args:
-        operation: its name, or "" where another gateway runs it.
+        operation: its name, or "" where another gateway runs it, or a version is just swapped.
     """
 
     reason = "REFRESH_RUNNING"
 
     def __init__(self, operation: str) -> None:
-        where = f"as {operation}" if operation else "at another gateway"
+        where = f"as {operation}" if operation else "at another gateway, or being taken over"
         super().__init__(f"a refresh is running {where}; wait for it, or cancel it")
         self.operation = operation
 
@@ -171,6 +179,66 @@ class RefreshCancelled(InklingError):
 
     def __init__(self) -> None:
         super().__init__("the refresh was cancelled")
+
+
+class UnknownModelVersion(InklingError):
+    """The model repository has no such version.
+
+    Args:
+        problem: what is wrong.
+        versions: those that it has.
+    """
+
+    reason = "UNKNOWN_MODEL_VERSION"
+
+    def __init__(self, problem: str, versions: Sequence[int]) -> None:
+        known = ", ".join(map(str, versions)) or "none"
+        super().__init__(f"version: {problem}; in the model repository: {known}")
+        self.versions = tuple(versions)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"versions": ",".join(map(str, self.versions))}
+
+
+class RolloutRunning(InklingError):
+    """A model is being rolled out; nothing else may change what serves meanwhile.
+
+    Args:
+        operation: its name.
+    """
+
+    reason = "ROLLOUT_RUNNING"
+
+    def __init__(self, operation: str) -> None:
+        where = f"as {operation}" if operation else "from this moment on"
+        super().__init__(f"a rollout is running {where}; wait for it, or cancel it")
+        self.operation = operation
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"operation": self.operation}
+
+
+class RolloutFailed(InklingError):
+    """A rollout came to no good end; the model that served before goes on serving."""
+
+    reason = "ROLLOUT_FAILED"
+
+
+class RolloutRefused(RolloutFailed):
+    """The model works, and is not to serve; or it must not be tried at all."""
+
+    reason = "ROLLOUT_REFUSED"
+
+
+class RolloutCancelled(InklingError):
+    """A rollout was cancelled; the model that served before goes on serving."""
+
+    reason = "ROLLOUT_CANCELLED"
+
+    def __init__(self) -> None:
+        super().__init__("the rollout was cancelled")
 
 
 class Overloaded(InklingError):

@@ -17,10 +17,11 @@ from contextlib import asynccontextmanager, suppress
 import inkling_server
 from inkling_server.canary import Canary, Health, canary_picture
 from inkling_server.data_dir import DataDir
-from inkling_server.engine import BackendEvents, Engine, OpenEncoder, image_limits, open_engine
+from inkling_server.engine import BackendEvents, Engine, OpenBackend, image_limits, open_engine
 from inkling_server.errors import EncoderDown
 from inkling_server.http_server import HttpServer
 from inkling_server.refresh.operation import RefreshOperation
+from inkling_server.rollout.operation import RolloutOperation
 from inkling_server.rpc.boundary import Boundary
 from inkling_server.rpc.converters import ServerDescription
 from inkling_server.rpc.draining import Drain
@@ -28,12 +29,14 @@ from inkling_server.rpc.graph_servicer import GraphServicer
 from inkling_server.rpc.health import (
     GRAPH,
     INFO,
+    MODEL,
     OVERALL,
     TAGGING,
     HealthBoard,
     HealthServicer,
 )
 from inkling_server.rpc.info_servicer import InfoServicer
+from inkling_server.rpc.model_servicer import ModelServicer
 from inkling_server.rpc.operations_servicer import OperationsServicer
 from inkling_server.rpc.server import Endpoint, Services, build_server
 from inkling_server.rpc.tagging_servicer import TaggingServicer
@@ -51,7 +54,7 @@ class Gateway:
     Args:
         settings: all of them.
         data_dir: held by this process.
-        open_encoder: what encodes.
+        open_backend: what encodes.
 
     Attributes:
         grpc_port: the port that it has; known once constructed.
@@ -59,10 +62,10 @@ class Gateway:
         listening: set when both ports answer.
     """
 
-    def __init__(self, settings: Settings, data_dir: DataDir, open_encoder: OpenEncoder) -> None:
+    def __init__(self, settings: Settings, data_dir: DataDir, open_backend: OpenBackend) -> None:
         self._settings = settings
         self._data_dir = data_dir
-        self._open_encoder = open_encoder
+        self._open_backend = open_backend
         self._started = time.monotonic()
         self._metrics = Metrics()
         self._drain = Drain()
@@ -104,8 +107,9 @@ class Gateway:
                     lambda: self._require_engine().library,
                     lambda: self._require_engine().refresher,
                 ),
+                model=ModelServicer(lambda: self._require_engine().rollouts),
                 operations=OperationsServicer(
-                    lambda: self._require_engine().refresher, drain=self._drain
+                    lambda: self._require_engine().operations, drain=self._drain
                 ),
             ),
             self._boundary,
@@ -206,7 +210,7 @@ class Gateway:
         """Runs as long as the server has a model: its end is the server's end."""
         events = BackendEvents(down=self._canary.doubt, recovered=self._on_recovery)
         async with open_engine(
-            self._settings, self._data_dir, self._open_encoder, events, self._metrics
+            self._settings, self._data_dir, self._open_backend, events, self._metrics
         ) as engine:
             self._engine = engine
             # Modules and the first graph stay: a collection that a request meets need not look
@@ -219,7 +223,7 @@ class Gateway:
                 model=state.model_version,
                 graph=state.graph_version,
             )
-            self._board.set([INFO, GRAPH], serving=True)
+            self._board.set([INFO, GRAPH, MODEL], serving=True)
             _log.info(
                 "loaded",
                 extra={
@@ -293,14 +297,15 @@ class Gateway:
             "model": state.model_version,
             "graph": f"{state.graph_version}, {len(state.graph.interests):,} interests",
             **{f"{e.name} {e.version}": f"{e.runtime}, {e.backend}" for e in self._engine.encoders},
-            "refresh": _last_refresh(self._engine.refresher.list()),
+            "refresh": _last_one(self._engine.refresher.list()),
+            "rollout": _last_one(self._engine.rollouts.list()),
             "pictures tagged since the start": f"{self._metrics.picture_count:,}",
             "pictures under way": str(self._engine.tagger.used),
         }
 
 
-def _last_refresh(operations: Sequence[RefreshOperation]) -> str:
-    """The latest refresh in a few words."""
+def _last_one(operations: Sequence[RefreshOperation] | Sequence[RolloutOperation]) -> str:
+    """The latest refresh or rollout in a few words."""
     if not operations:
         return "none yet"
     last = operations[0]
@@ -311,7 +316,7 @@ def _last_refresh(operations: Sequence[RefreshOperation]) -> str:
 
 
 @asynccontextmanager
-async def running_gateway(settings: Settings, open_encoder: OpenEncoder) -> AsyncIterator[Gateway]:
+async def running_gateway(settings: Settings, open_backend: OpenBackend) -> AsyncIterator[Gateway]:
     """A gateway that listens (and may still be loading) during the block, and is stopped after it.
 
     Raises:
@@ -319,7 +324,7 @@ async def running_gateway(settings: Settings, open_encoder: OpenEncoder) -> Asyn
         EncoderDown, SnapshotDamaged: after the block, where loading failed.
     """
     with DataDir.hold(settings.data_dir) as data_dir:
-        gateway = Gateway(settings, data_dir, open_encoder)
+        gateway = Gateway(settings, data_dir, open_backend)
         running = asyncio.create_task(gateway.run())
         listening = asyncio.create_task(gateway.listening.wait())
         try:

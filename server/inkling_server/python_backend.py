@@ -2,7 +2,8 @@
 
 Each version folder's `model.py` imports `TritonPythonModel` from here; `model.onnx` lies beside it.
 This code runs in Triton's stub process, never in the gateway, and reads its options from the
-`parameters` of config.pbtxt (see `RuntimeOptions`). It knows no manifest, graph or tokenizer.
+`parameters` of config.pbtxt and the version's runtime.json (see `inkling_server.runtimes`). It
+knows no manifest, graph or tokenizer.
 
 Tensors come and go by DLPack only: with numpy >= 2, `as_numpy()` and `pb_utils.Tensor(name, array)`
 of this Triton corrupt numbers silently. That is also why there is an output `report`: what the
@@ -23,7 +24,13 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
-from inkling_server.runtimes import Arrays, RuntimeOptions, open_runtime
+from inkling_server.runtimes import (
+    Arrays,
+    RuntimeOptions,
+    model_file,
+    open_runtime,
+    options_from,
+)
 
 REPORT = "report"
 _FRESH, _USED = b"dltensor", b"used_dltensor"  # capsules keep pointers to these names
@@ -44,8 +51,11 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         folder = Path(args["model_repository"], args["model_version"])
         cache = os.environ.get("INKLING_RUNTIME_CACHE")
-        options = _options(config["parameters"])
-        self._runtime = open_runtime(folder / "model.onnx", options, Path(cache) if cache else None)
+        parameters = {key: entry["string_value"] for key, entry in config["parameters"].items()}
+        options = options_from(parameters, folder)
+        self._runtime = open_runtime(
+            model_file(folder, options), options, Path(cache) if cache else None
+        )
         self._inputs: list[str] = [spec["name"] for spec in config["input"]]
         self._output = next(spec["name"] for spec in config["output"] if spec["name"] != REPORT)
         self._warm_up(config, options)
@@ -139,17 +149,3 @@ def _tensor(name: str, array: NDArray[Any]) -> Any:
     pointer = _CAPSULES.PyCapsule_GetPointer(theirs, _FRESH)
     _CAPSULES.PyCapsule_SetName(theirs, _USED)
     return pb_utils.Tensor.from_dlpack(name, _CAPSULES.PyCapsule_New(pointer, _FRESH, None))
-
-
-def _options(parameters: dict[str, dict[str, str]]) -> RuntimeOptions:
-    values = {name: entry["string_value"] for name, entry in parameters.items()}
-    runtime, precision = values["runtime"], values["precision"]
-    if runtime not in ("openvino", "onnxruntime") or precision not in ("f32", "bf16"):
-        raise ValueError(f"config.pbtxt: no runtime {runtime!r} with precision {precision!r}")
-    return RuntimeOptions(
-        runtime=runtime,  # type: ignore[arg-type]  # checked above
-        precision=precision,  # type: ignore[arg-type]
-        threads=int(values["threads"]),
-        streams=int(values["streams"]),
-        chunk=int(values["chunk"]),
-    )

@@ -28,6 +28,7 @@ from inkling_server.refresh.manager import OpenState, RefreshManager, RefreshObs
 from inkling_server.refresh.operation_files import OperationFiles
 from inkling_server.serving_state import StateHolder, embed_phrases
 from inkling_server.settings import Settings
+from inkling_server.turn import Turn
 
 SHIPPED_GRAPHS = Path(__file__).parent / "interests" / "default_graph"
 _DEMO_FEED = Path(__file__).parent / "interests" / "demo_feed"
@@ -49,6 +50,7 @@ def make_refresher(
     cache: EmbeddingCache,
     image_limits: ImageLimits,
     observer: RefreshObserver,
+    turn: Turn,
 ) -> RefreshManager:
     """A manager that reads this server's feed.
 
@@ -61,6 +63,7 @@ def make_refresher(
         cache: embeddings that are known already.
         image_limits: what a picture may be.
         observer: told about ends and swaps.
+        turn: held while versions change hands; shared with rollouts.
     """
 
     async def run(
@@ -109,6 +112,7 @@ def make_refresher(
             keep_count=settings.graph_keep_count,
             prove_timeout_s=settings.encoder_timeout_s,
         ),
+        turn=turn,
     )
 
 

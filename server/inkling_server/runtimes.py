@@ -1,4 +1,8 @@
-"""Runs one ONNX file on the CPU, by OpenVINO or by ONNX Runtime.
+"""Runs one encoder's file on the CPU, by OpenVINO or by ONNX Runtime.
+
+    version folder: model.onnx                     what every runtime reads
+                    model.xml, model.bin, if any   the same for OpenVINO, made from torch: faster
+                    runtime.json, if any           options of this version over config.pbtxt's
 
 Used inside Triton's Python backend and by `benchmarks/bench_encoder_runtime.py`, which says which
 runtime is the faster and what it costs in fidelity. Knows nothing of Triton, pictures or texts:
@@ -9,6 +13,7 @@ Shapes: B rows of a batch; all inputs share their first dimension.
 """
 
 import itertools
+import json
 import os
 from collections import deque
 from collections.abc import Mapping
@@ -20,6 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
+
+OVERRIDES = "runtime.json"
+_CHOICES = {"runtime": ("openvino", "onnxruntime"), "precision": ("f32", "bf16")}
+_COUNTS = ("threads", "streams", "chunk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,34 @@ class RuntimeOptions:
     chunk: int = 0
 
 
+def options_from(parameters: Mapping[str, str], folder: Path | None = None) -> RuntimeOptions:
+    """Reads options by name, and over them those of a version folder's runtime.json.
+
+    A model's config.pbtxt holds for all its versions; how far one may be rounded is its own matter.
+    Parameters of other names are Triton's own business.
+
+    Raises:
+        ValueError: a value that is not allowed, or an unknown name in runtime.json.
+    """
+    given = {name: parameters[name] for name in (*_CHOICES, *_COUNTS) if name in parameters}
+    if folder is not None and (folder / OVERRIDES).is_file():
+        given |= json.loads((folder / OVERRIDES).read_text(encoding="utf-8"))
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in (*_CHOICES, *_COUNTS):
+            raise ValueError(f"{OVERRIDES}: no option {name!r}; allowed: {[*_CHOICES, *_COUNTS]}")
+        if name in _CHOICES and value not in _CHOICES[name]:
+            raise ValueError(f"no {name} {value!r}; allowed: {' or '.join(_CHOICES[name])}")
+        values[name] = value if name in _CHOICES else int(value)
+    return RuntimeOptions(**values)
+
+
+def model_file(folder: Path, options: RuntimeOptions) -> Path:
+    """The file of a version folder that the chosen runtime is to open."""
+    ir = folder / "model.xml"
+    return ir if options.runtime == "openvino" and ir.is_file() else folder / "model.onnx"
+
+
 class Runtime(Protocol):
     """A loaded model. Not thread-safe: one owner."""
 
@@ -65,7 +102,13 @@ def open_runtime(model: Path, options: RuntimeOptions, cache_dir: Path | None = 
 
 class _OnnxRuntime:
     def __init__(self, model: Path, threads: int, chunk: int) -> None:
-        import onnxruntime
+        try:
+            import onnxruntime
+        except ModuleNotFoundError as error:
+            raise RuntimeError(
+                f"{model.parent.name}/{model.name} is to run on ONNX Runtime, which is not "
+                'installed: pip install onnxruntime, or runtime "openvino" in config.pbtxt'
+            ) from error
 
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads

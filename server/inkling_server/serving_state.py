@@ -10,7 +10,7 @@ pictures, batching or gRPC.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,14 +21,15 @@ from inkling_server.encoders import Embeddings, Encoder
 from inkling_server.errors import EncoderDown, ShuttingDown
 from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.interests.vectors import Vectors
-from inkling_server.model_manifest import Calibration, ModelManifest
-from inkling_server.scoring import prior_logits
+from inkling_server.model_manifest import Calibration, ModelManifest, require_same_model
+from inkling_server.scoring import offset_logits, prior_logits
 from inkling_server.tag_index import SearchThread, TagIndex
 
 NOT_FINITE = "the encoder returned numbers that are not finite"
 _log = logging.getLogger(__name__)
 # A batch that a text encoder's dynamic batching takes whole.
 _TEXTS_PER_CALL = 64
+OnBatch = Callable[[int, int], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ async def build_state(
     vectors: Vectors | None = None,
     cache: EmbeddingCache | None = None,
     timeout_s: float = 30.0,
+    texts_per_call: int = _TEXTS_PER_CALL,
+    on_batch: OnBatch | None = None,
 ) -> ServingState:
     """Embeds the graph's phrases (those that nobody has embedded yet) and builds the index.
 
@@ -70,24 +73,42 @@ async def build_state(
         vectors: embeddings that came with the graph; used if they are this encoder's.
         cache: where phrase embeddings are kept between starts.
         timeout_s: for one batch of phrases.
+        texts_per_call: phrases of one batch. Smaller: requests beside it wait less.
+        on_batch: awaited after each batch that was computed, with phrases done and in all.
 
     Raises:
+        CalibrationUnusable: the calibration was made for another model.
         EncoderDown: the encoder does not answer, or answers nonsense.
     """
+    require_same_model(calibration, encoder.manifest)
     key = CacheKey.of(encoder.manifest)
     if vectors is not None and vectors.fingerprint == key.digest:
         embeddings_ND = vectors.embeddings_ND
     else:
         phrases = [interest.phrase for interest in graph.interests]
         known = await asyncio.to_thread(cache.load, key) if cache is not None else {}
-        embeddings_ND = await embed_phrases(phrases, encoder, known, timeout_s=timeout_s)
+        embeddings_ND = await embed_phrases(
+            phrases,
+            encoder,
+            known,
+            timeout_s=timeout_s,
+            texts_per_call=texts_per_call,
+            on_batch=on_batch,
+        )
         fresh_count = sum(phrase not in known for phrase in phrases)
         _log.info("tag embeddings: %d computed, %d reused", fresh_count, len(phrases) - fresh_count)
         if cache is not None and fresh_count:
             await asyncio.to_thread(cache.store, key, phrases, embeddings_ND, spare=known)
-    priors_N = prior_logits([interest.count for interest in graph.interests], calibration)
     index = await TagIndex.build(
-        search_thread, embeddings_ND, priors_N, scale=calibration.scale, bias=calibration.bias
+        search_thread,
+        embeddings_ND,
+        prior_logits([interest.count for interest in graph.interests], calibration),
+        scale=calibration.scale,
+        bias=calibration.bias,
+        offsets_N=offset_logits(
+            [interest.id for interest in graph.interests], calibration.tag_offsets
+        ),
+        curve=calibration.curve,
     )
     return ServingState(graph, encoder, encoder.manifest, calibration, index)
 
@@ -98,8 +119,12 @@ async def embed_phrases(
     known: Mapping[str, NDArray[np.float32]],
     *,
     timeout_s: float,
+    texts_per_call: int = _TEXTS_PER_CALL,
+    on_batch: OnBatch | None = None,
 ) -> Embeddings:
     """Embeds phrases, float32 [P, D], in their order; only those that `known` does not have.
+
+    Arguments as those of `build_state`.
 
     Raises:
         EncoderDown: the encoder does not answer, or answers nonsense.
@@ -107,13 +132,15 @@ async def embed_phrases(
     missing = sorted({phrase for phrase in phrases if phrase not in known}, key=len)
     fresh: dict[str, NDArray[np.float32]] = {}
     # Sorted by length: a batch is padded to its longest text.
-    for start in range(0, len(missing), _TEXTS_PER_CALL):
-        batch = missing[start : start + _TEXTS_PER_CALL]
+    for start in range(0, len(missing), texts_per_call):
+        batch = missing[start : start + texts_per_call]
         rows_BD = await encoder.encode_texts(batch, timeout_s=timeout_s)
         require_shape(rows_BD, len(batch), encoder.manifest.dimension)
         if not np.isfinite(rows_BD).all():
             raise EncoderDown(NOT_FINITE)
         fresh.update(zip(batch, rows_BD, strict=True))
+        if on_batch is not None:
+            await on_batch(len(fresh), len(missing))
     embeddings_PD = np.empty((len(phrases), encoder.manifest.dimension), np.float32)
     for i, phrase in enumerate(phrases):
         embeddings_PD[i] = fresh[phrase] if phrase in fresh else known[phrase]

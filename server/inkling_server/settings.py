@@ -79,12 +79,19 @@ class Settings(BaseModel):
     model_version: int | None = Field(
         default=None,
         ge=1,
-        description="Version folder of the pairwise model to serve. Unset: the greatest one.",
+        description="Version folder of the pairwise model to serve; deploying is then refused. "
+        "Unset: the version that was deployed last, and before the first rollout the greatest one.",
     )
     triton_url: str | None = Field(
         default=None,
         description="host:port of a running Triton's gRPC service. Unset: the server starts, "
         "watches and stops its own on loopback.",
+    )
+    triton_unload: bool = Field(
+        default=False,
+        description="With triton_url: whether a rollout unloads the version that it replaces. Only "
+        "where this server is that Triton's only user: others may serve that version yet. In "
+        "a Triton of its own it is always unloaded.",
     )
     encoder_timeout_s: float = Field(
         default=10.0,
@@ -180,6 +187,47 @@ class Settings(BaseModel):
         description="What semantic edges are measured with: text_encoder (the serving one), "
         "word2vec or fasttext (trained on the content), vectors:PATH (a word2vec or GloVe file), "
         "sentence-transformers:DIR. Tags always use the serving text encoder.",
+    )
+
+    # How a new model version is rolled out
+    canary_dir: Path | None = Field(
+        default=None,
+        description="Folder of pictures that are typical for this platform (at most 200 are read). "
+        "A new model version is compared with the old one on them before it serves.",
+    )
+    canary_sample_count: int = Field(
+        default=32,
+        ge=0,
+        le=1_000,
+        description="Pictures of recent requests that are kept for the same purpose: in memory "
+        "only (at most 16 MiB), never written or logged. 0: none.",
+    )
+    rollout_min_overlap: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Least mean overlap (Jaccard) between the tags of the new model and those of "
+        "the old one. Models may differ a lot and both be right; a broken one has hardly any.",
+    )
+    rollout_max_latency_ratio: float = Field(
+        default=3.0,
+        gt=0,
+        le=1_000,
+        description="Most that the new model's encoding time (p50, one picture) may be of the old "
+        "one's.",
+    )
+    rollout_max_lost_coverage: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Most that the share of pictures with at least one tag may fall by.",
+    )
+    rollout_pause_ratio: float = Field(
+        default=1.0,
+        ge=0,
+        le=100,
+        description="While the new model embeds the graph, pause after each batch for so many "
+        "times what it took. 0: fastest, and pictures wait longer meanwhile.",
     )
 
     # What a request may ask

@@ -1,8 +1,11 @@
 """Top N tags of a picture by calibrated score, exactly. The only importer of FAISS.
 
-The score's prior is folded into the vectors, so that the inner product is the logit:
+Prior and offset of each tag are folded into the vectors, so that the inner product is the logit:
 
-    row    [t, bias + prior_t]        query  [scale * x, 1]        row . query = logit
+    row   [t, bias + prior_t + offset_t]      query   [scale * x, 1]      row . query = logit
+
+However large an offset is, it takes part in the search; the calibration's curve is the same for all
+tags and rises, so it changes scores and no order.
 
 FAISS finds candidates, in whatever rounding its BLAS, its batch size or a GPU's fp16 produces.
 Their logits are then computed again in float64, from the original vectors, and everything that a
@@ -29,7 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkling_server.encoders import Embeddings
-from inkling_server.scoring import Float32, Float64, sigmoid
+from inkling_server.model_manifest import Curve
+from inkling_server.scoring import Float32, Float64, bent, final_logits, sigmoid
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,13 +60,18 @@ class Selection:
 
 
 class Hit(NamedTuple):
-    """One tag of one picture; `row` is its place in the index."""
+    """One tag of one picture; `row` is its place in the index.
+
+    `calibrated_logit` is the curve's value at the sum of the three logits; None without a curve.
+    """
 
     row: int
     score: float
     cosine: float
     picture_logit: float
     prior_logit: float
+    tag_logit: float = 0.0
+    calibrated_logit: float | None = None
 
 
 class SearchThread:
@@ -119,21 +128,27 @@ class TagIndex:
         thread: SearchThread,
         embeddings_ND: Embeddings,
         priors_N: Float64 | Float32,
+        offsets_N: Float64 | None,
         scale: float,
         bias: float,
+        curve: Curve | None,
     ) -> None:
         """Runs on the search thread; use `build`."""
         count, dimension = embeddings_ND.shape
         self.count, self.dimension = count, dimension
         self._thread = thread
         self._priors_N = np.asarray(priors_N, np.float64)
-        self._scale, self._bias = scale, bias
-        offsets_N = (bias + self._priors_N).astype(np.float32)
+        self._offsets_N = np.zeros(count) if offsets_N is None else np.array(offsets_N, np.float64)
+        self._scale, self._bias, self._curve = scale, bias, curve
+        shifts_N = (bias + self._priors_N + self._offsets_N).astype(np.float32)
         self._rows_NE = np.empty((count, dimension + 1), np.float32)
         self._rows_NE[:, :dimension] = embeddings_ND
-        self._rows_NE[:, dimension] = offsets_N
+        self._rows_NE[:, dimension] = shifts_N
         self._longest_row = float(np.linalg.norm(embeddings_ND, axis=1).max(initial=0.0))
-        self._largest_offset = float(np.abs(offsets_N).max(initial=0.0))
+        # Of the terms, not of their sum: bias and offset may cancel, their rounding does not.
+        self._largest_shift = abs(bias) + float(
+            (np.abs(self._priors_N) + np.abs(self._offsets_N)).max(initial=0.0)
+        )
 
         resources = thread.gpu_resources()
         self.on_gpu = resources is not None
@@ -163,6 +178,8 @@ class TagIndex:
         *,
         scale: float,
         bias: float,
+        offsets_N: Float64 | None = None,
+        curve: Curve | None = None,
     ) -> "TagIndex":
         """Makes an index.
 
@@ -172,15 +189,20 @@ class TagIndex:
             priors_N: logits, from `scoring.prior_logits`.
             scale: > 0, of the calibration.
             bias: of the calibration.
+            offsets_N: logits, from `scoring.offset_logits`; None: all 0.
+            curve: of the calibration; None: the identity.
 
         Raises:
             ValueError: shapes do not fit together, or a number is not finite.
         """
         if embeddings_ND.ndim != 2 or priors_N.shape != embeddings_ND.shape[:1]:
             raise ValueError("embeddings_ND must be [N, D] and priors_N [N]")
-        if not (np.isfinite(embeddings_ND).all() and np.isfinite(priors_N).all()):
-            raise ValueError("embeddings and priors must be finite")
-        return await thread.run(cls, thread, embeddings_ND, priors_N, scale, bias)
+        if offsets_N is not None and offsets_N.shape != priors_N.shape:
+            raise ValueError("offsets_N must be [N]")
+        shifts = priors_N if offsets_N is None else priors_N + offsets_N
+        if not (np.isfinite(embeddings_ND).all() and np.isfinite(shifts).all()):
+            raise ValueError("embeddings, priors and offsets must be finite")
+        return await thread.run(cls, thread, embeddings_ND, priors_N, offsets_N, scale, bias, curve)
 
     async def search(
         self, pictures_BD: Embeddings, selections: Sequence[Selection]
@@ -227,9 +249,9 @@ class TagIndex:
         cosines_BK = np.einsum(
             "bkd,bd->bk", self._rows_NE[rows_BK, : self.dimension].astype(np.float64), pictures64_BD
         )
-        scores_BK = sigmoid(self._scale * cosines_BK + self._bias + self._priors_N[rows_BK])
+        scores_BK = self._scores(rows_BK, cosines_BK)
         # The greatest score that a tag which FAISS did not return can have.
-        unseen_B = sigmoid(found_BK[:, -1].astype(np.float64) + self._rounding(pictures64_BD))
+        unseen_B = self._bound(found_BK[:, -1].astype(np.float64) + self._rounding(pictures64_BD))
 
         answers = []
         for b, selection in enumerate(selections):
@@ -256,8 +278,25 @@ class TagIndex:
         cosines_N = np.einsum(
             "kd,d->k", self._rows_NE[:, : self.dimension], picture_D, dtype=np.float64
         )
-        scores_N = sigmoid(self._scale * cosines_N + self._bias + self._priors_N)
-        return self._select(selection, np.arange(self.count), cosines_N, scores_N)
+        rows_N = np.arange(self.count)
+        return self._select(selection, rows_N, cosines_N, self._scores(rows_N, cosines_N))
+
+    def _scores(self, rows: Rows, cosines: Float64) -> Float32:
+        """Scores of some rows, in any shape."""
+        return sigmoid(
+            final_logits(
+                cosines,
+                self._priors_N[rows],
+                self._offsets_N[rows],
+                scale=self._scale,
+                bias=self._bias,
+                curve=self._curve,
+            )
+        )
+
+    def _bound(self, logits_B: Float64) -> Float32:
+        """Scores of logits before the curve."""
+        return sigmoid(logits_B if self._curve is None else bent(logits_B, self._curve))
 
     def _select(
         self, selection: Selection, rows_K: Rows, cosines_K: Float64, scores_K: Float32
@@ -271,13 +310,17 @@ class TagIndex:
             picture_logit = self._scale * cosine + self._bias
             # Vectors of length 1 in float32 can have a cosine of 1.0000001.
             shown_cosine = min(max(cosine, -1.0), 1.0)
-            hits.append(Hit(row, score, shown_cosine, picture_logit, float(self._priors_N[row])))
+            prior, offset = float(self._priors_N[row]), float(self._offsets_N[row])
+            calibrated = None
+            if self._curve is not None:
+                calibrated = float(bent(picture_logit + prior + offset, self._curve))
+            hits.append(Hit(row, score, shown_cosine, picture_logit, prior, offset, calibrated))
         return tuple(hits)
 
     def _rounding(self, pictures_BD: Float64) -> Float64:
         """The most by which FAISS's logit of any row can differ from the true one, [B]."""
         lengths_B = np.linalg.norm(pictures_BD, axis=1)
-        size_B = abs(self._scale) * self._longest_row * lengths_B + self._largest_offset
+        size_B = abs(self._scale) * self._longest_row * lengths_B + self._largest_shift
         return np.asarray(self._relative_error * size_B)
 
 

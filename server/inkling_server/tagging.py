@@ -13,7 +13,7 @@ Shapes: B pictures of a batch, H x W pixels, C = 3 channels (RGB), D dimensions.
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,11 +67,17 @@ class TagQuery:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """score = sigmoid(picture_logit + prior_logit), picture_logit = scale * cosine + bias."""
+    """score = sigmoid(calibrated_logit), picture_logit = scale * cosine + bias.
+
+    calibrated_logit is the calibration's curve at picture_logit + prior_logit + tag_logit; None:
+    there is no curve, it is that sum itself.
+    """
 
     cosine: float
     picture_logit: float
     prior_logit: float
+    tag_logit: float = 0.0
+    calibrated_logit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,7 @@ class Tagger:
         limits: how much work is taken in.
         image_limits: what a picture may be.
         observer: told about every stage.
+        on_tagged: given the file of each picture that was tagged for somebody; must be quick.
     """
 
     def __init__(
@@ -151,11 +158,13 @@ class Tagger:
         limits: TaggerLimits,
         image_limits: ImageLimits,
         observer: TagObserver | None = None,
+        on_tagged: Callable[[bytes], None] | None = None,
     ) -> None:
         self._states = states
         self._limits = limits
         self._image_limits = image_limits
         self._observer = observer or SilentObserver()
+        self._on_tagged = on_tagged
         self._admission = Admission(limits.capacity, reserved_for_unary=limits.reserved_for_unary)
         self._decoder = DecodePool(limits.decode_threads, image_limits)
         self._batcher = MicroBatcher[_Job, TagResult](
@@ -193,10 +202,13 @@ class Tagger:
                 self._admission.slot(wait=query.wait),
             ):
                 self._observer.stage_finished("admission", time.monotonic() - start, 1)
-                return await self._decode_and_tag(query)
+                result = await self._decode_and_tag(query)
         except Overloaded:
             self._observer.overloaded()
             raise
+        if self._on_tagged is not None:
+            self._on_tagged(query.image)
+        return result
 
     async def check(self, image: bytes, *, timeout_s: float) -> TagResult:
         """Proves the whole way (decoder, batcher, encoder, index) with a canary picture.
@@ -309,8 +321,14 @@ def _result(hits: Sequence[Hit], query: TagQuery, state: ServingState) -> TagRes
             interests[hit.row].id,
             interests[hit.row].phrase,
             hit.score,
-            Explanation(hit.cosine, hit.picture_logit, hit.prior_logit) if query.explain else None,
+            _explanation(hit) if query.explain else None,
         )
         for hit in hits
     )
     return TagResult(tags, state.graph_version, state.model_version)
+
+
+def _explanation(hit: Hit) -> Explanation:
+    return Explanation(
+        hit.cosine, hit.picture_logit, hit.prior_logit, hit.tag_logit, hit.calibrated_logit
+    )

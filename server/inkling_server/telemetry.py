@@ -133,6 +133,20 @@ class Metrics:
             "When the graph that serves took over from another one.",
             registry=registry,
         )
+        self._rollouts = Counter(
+            "inkling_rollouts",
+            "Rollouts of a model version, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._rollout_seconds = Gauge(
+            "inkling_rollout_seconds", "How long the latest rollout took.", registry=registry
+        )
+        self._model_swapped_at = Gauge(
+            "inkling_model_swapped_timestamp_seconds",
+            "When the model that serves took over from another one.",
+            registry=registry,
+        )
         self._versions = {"server_version": "", "model_version": "", "graph_version": ""}
         self._version = Info("inkling", "Versions that serve.", registry=registry)
         self.picture_count = 0
@@ -156,12 +170,25 @@ class Metrics:
 
     def graph_swapped(self, state: ServingState) -> None:
         """Another version of the graph serves from now on."""
+        self._name_versions(state)
+        self._refreshed_at.set_to_current_time()
+
+    def model_swapped(self, state: ServingState) -> None:
+        """Another version of the model serves from now on."""
+        self._name_versions(state)
+        self._model_swapped_at.set_to_current_time()
+
+    def rollout_finished(self, outcome: str, duration_s: float) -> None:
+        """A rollout has ended."""
+        self._rollouts.labels(outcome).inc()
+        self._rollout_seconds.set(duration_s)
+
+    def _name_versions(self, state: ServingState) -> None:
         self._versions |= {
             "model_version": state.model_version,
             "graph_version": state.graph_version,
         }
         self._version.info(self._versions)
-        self._refreshed_at.set_to_current_time()
 
     def refresh_finished(self, outcome: str, duration_s: float) -> None:
         """A refresh has ended."""

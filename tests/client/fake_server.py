@@ -225,7 +225,7 @@ def response(request: tagging_pb2.TagRequest) -> tagging_pb2.TagResponse:
     tag = common_pb2.Tag(interest_id=f"id:{phrase}", phrase=phrase, score=0.75)
     if request.explain:
         tag.explanation.CopyFrom(
-            common_pb2.Explanation(cosine=0.25, picture_logit=1.5, prior_logit=-0.5)
+            common_pb2.Explanation(cosine=0.25, picture_logit=1.5, prior_logit=-0.5, tag_logit=0.25)
         )
     return tagging_pb2.TagResponse(tags=[tag], graph_version=GRAPH, model_version=MODEL)
 

@@ -120,6 +120,8 @@ def test_options_reach_the_server(server: RunningServer, tmp_path: Path) -> None
         "cosine": 0.25,
         "picture_logit": 1.5,
         "prior_logit": -0.5,
+        "tag_logit": 0.25,
+        "calibrated_logit": None,
     }
     result = run(server, "tag", str(tmp_path / "a.jpg"), "--explain")
     assert "+1.50" in result.stdout

@@ -18,7 +18,7 @@ from inkling_client.cli_view import (
 
 RESULT = TagResult(
     (
-        Tag("i1", "cat whiskers", 0.91, Explanation(0.31, 2.1, -0.35)),
+        Tag("i1", "cat whiskers", 0.91, Explanation(0.31, 2.1, -0.35, 0.2)),
         Tag("i2", "collection of antique silver coins on velvet", 0.34),
         Tag("i3", "pet", 0.004),
     ),
@@ -88,8 +88,10 @@ def test_errors_and_empty_answers_are_said_in_words() -> None:
 
 def test_explanations_are_columns() -> None:
     lines = table(100, explain=True)
-    assert lines[0].split()[-3:] == ["cosine", "picture", "prior"]
-    assert any(line.endswith("+0.31    +2.10    -0.35") for line in lines)
+    assert lines[0].split()[-4:] == ["cosine", "picture", "prior", "tag"]
+    assert any(line.endswith("+0.31    +2.10    -0.35    +0.20") for line in lines)
+    narrow = table(60, explain=True)
+    assert narrow[0].split()[-3:] == ["cosine", "picture", "prior"]
 
 
 def test_terminals_without_blocks_get_ascii() -> None:

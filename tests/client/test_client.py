@@ -54,7 +54,7 @@ async def test_options_reach_the_server(client: ClientFace, fake: FakeInkling) -
     request = fake.requests[0]
     assert (request.top_n, request.min_score, request.graph_version) == (3, 0.0, "g1")
     assert request.HasField("min_score")
-    assert result.tags[0].explanation == Explanation(0.25, 1.5, -0.5)
+    assert result.tags[0].explanation == Explanation(0.25, 1.5, -0.5, 0.25, None)
 
 
 async def test_a_path_is_read(client: ClientFace, tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from inkling.v1 import info_pb2, info_pb2_grpc, tagging_pb2, tagging_pb2_grpc
 from inkling_server.canary import Health
 from inkling_server.data_dir import DataDir, DataDirInUse
-from inkling_server.encoders import Encoder
+from inkling_server.encoders import Encoder, EncoderBackend
 from inkling_server.engine import BackendEvents
 from inkling_server.errors import EncoderDown
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.gateway import Gateway
 from inkling_server.interests.snapshot import save_snapshot
+from inkling_server.model_manifest import CalibrationUnusable
 from inkling_server.rpc.health import INFO, TAGGING
 from inkling_server.settings import Settings
 from tests.server.gateway_kit import (
@@ -67,10 +68,10 @@ class SlowBackend(FakeBackend):
     @asynccontextmanager
     async def open(
         self, settings: Settings, data_dir: DataDir, events: BackendEvents
-    ) -> AsyncIterator[Encoder]:
+    ) -> AsyncIterator[EncoderBackend]:
         await self.may_open.wait()
-        async with super().open(settings, data_dir, events) as encoder:
-            yield encoder
+        async with super().open(settings, data_dir, events) as backend:
+            yield backend
 
 
 async def test_answers_not_serving_while_it_loads(tmp_path: Path, encoder: FakeEncoder) -> None:
@@ -109,6 +110,19 @@ async def test_encoder_that_does_not_come_up_ends_the_start(
     encoder.failure = EncoderDown("no GPU here")
     with pytest.raises(EncoderDown, match="no GPU here"):
         async with gateway_with(encoder, gateway_settings(tmp_path)) as gateway:
+            assert not await gateway.wait_until_serving()
+
+
+async def test_calibration_of_another_model_ends_the_start(
+    tmp_path: Path, encoder: FakeEncoder
+) -> None:
+    version = encoder.manifest.version
+    settings = gateway_settings(tmp_path, model_version=version)
+    path = settings.model_repository / "vision_encoder" / str(version) / "calibration.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**document, "model_fingerprint": "feed"}), encoding="utf-8")
+    with pytest.raises(CalibrationUnusable, match=f"feed; allowed: {encoder.manifest.fingerprint}"):
+        async with gateway_with(encoder, settings) as gateway:
             assert not await gateway.wait_until_serving()
 
 

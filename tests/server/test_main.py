@@ -51,6 +51,18 @@ def test_data_folder_in_use_exits_with_1_and_says_so(
     assert captured.out == ""
 
 
+def test_damaged_calibration_exits_with_1_and_says_what_is_wrong(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (path,) = (tmp_path / "models").glob("vision_encoder/*/calibration.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**document, "tag_offsets": {"cat": 9.0}}), encoding="utf-8")
+    assert main(flags) == 1
+    said = capsys.readouterr().err
+    assert "tag_offsets['cat']: 9.0; allowed: -3 to 3" in said
+    assert "Traceback" not in said
+
+
 def test_unusable_model_exits_with_1_after_saying_where_it_listened(
     flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from inkling_server.encoders import Embeddings
 from inkling_server.errors import EncoderDown, ShuttingDown
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.interests.graph import GraphSnapshot
+from inkling_server.model_manifest import CalibrationUnusable, Curve
+from inkling_server.scoring import sigmoid
 from inkling_server.serving_state import ServingState, StateHolder, build_state
 from inkling_server.tag_index import SearchThread, Selection
 from tests.serving import CALIBRATION, COLOURS, make_graph, make_manifest, make_state, turns
@@ -54,6 +57,35 @@ async def test_state_names_its_versions_and_finds_its_phrases(thread: SearchThre
     assert state.model_version == encoder.manifest.model_version
     for colour in COLOURS:
         assert await best(state, colour) == colour
+
+
+async def test_calibration_of_another_model_is_refused(thread: SearchThread) -> None:
+    encoder = FakeEncoder(make_manifest())
+    other = replace(CALIBRATION, model_fingerprint="feedfeedfeedfeed")
+    with pytest.raises(CalibrationUnusable, match=encoder.manifest.fingerprint):
+        await build_state(make_graph(), encoder, other, search_thread=thread)
+    assert encoder.text_batches == []
+    mine = replace(CALIBRATION, model_fingerprint=encoder.manifest.fingerprint)
+    state = await build_state(make_graph(), encoder, mine, search_thread=thread)
+    assert state.calibration is mine
+
+
+async def test_offsets_reach_their_interests_whatever_else_the_calibration_knows(
+    thread: SearchThread,
+) -> None:
+    curve = Curve((-4.0, 4.0), (-3.0, 2.0))
+    offsets = {"red": 1.5, "a tag of another graph": -2.0}
+    calibration = replace(CALIBRATION, tag_offsets=offsets, curve=curve)
+    encoder = FakeEncoder(make_manifest())
+    state = await build_state(make_graph(), encoder, calibration, search_thread=thread)
+    query_1D = await encoder.encode_texts(["red"], timeout_s=1)
+    (hits,) = await state.index.search(query_1D, [Selection(100, 0.0)])
+    assert len(hits) == len(COLOURS)
+    for hit in hits:
+        phrase = state.graph.interests[hit.row].phrase
+        assert hit.tag_logit == offsets.get(phrase, 0.0)
+        assert hit.calibrated_logit is not None
+        assert hit.score == float(sigmoid(hit.calibrated_logit))
 
 
 async def test_phrases_are_embedded_in_batches(thread: SearchThread) -> None:

@@ -4,6 +4,7 @@ Shapes: B pictures, N tags, D dimensions.
 """
 
 import asyncio
+import math
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -15,10 +16,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from inkling_server.encoders import Embeddings
-from inkling_server.scoring import Float64, sigmoid
+from inkling_server.model_manifest import MAX_TAG_OFFSET, Curve
+from inkling_server.scoring import Float64, bent, sigmoid
 from inkling_server.tag_index import Hit, SearchThread, Selection, TagIndex
 
 SCALE, BIAS = 20.0, -8.0
+FLAT = Curve((-9.0, -2.0, 1.0, 5.0), (-8.0, -3.0, -2.999, -2.0))
+STEEP = Curve((-7.0, -6.9, 3.0, 3.1), (-9.0, -5.0, 2.0, 9.0))
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +46,17 @@ def unit_rows(
 
 
 def exact(
-    tags_ND: Embeddings, priors_N: Float64, picture_D: NDArray[np.float32], selection: Selection
+    tags_ND: Embeddings,
+    priors_N: Float64,
+    picture_D: NDArray[np.float32],
+    selection: Selection,
+    offsets_N: Float64 | None = None,
+    curve: Curve | None = None,
 ) -> list[tuple[int, float]]:
     """The definition, spelled out: (row, score) of every tag above the threshold, best first."""
     cosines_N = (tags_ND.astype(np.float64) * picture_D.astype(np.float64)).sum(axis=1)
-    scores_N = sigmoid(SCALE * cosines_N + BIAS + priors_N).tolist()
+    logits_N = SCALE * cosines_N + BIAS + priors_N + (0.0 if offsets_N is None else offsets_N)
+    scores_N = sigmoid(logits_N if curve is None else bent(logits_N, curve)).tolist()
     ranked = sorted(enumerate(scores_N), key=lambda pair: (-pair[1], pair[0]))
     return [pair for pair in ranked[: selection.top_n] if pair[1] > selection.min_score]
 
@@ -57,8 +67,12 @@ async def search(
     priors_N: Float64,
     pictures_BD: Embeddings,
     selections: Sequence[Selection],
+    offsets_N: Float64 | None = None,
+    curve: Curve | None = None,
 ) -> list[tuple[Hit, ...]]:
-    index = await TagIndex.build(thread, tags_ND, priors_N, scale=SCALE, bias=BIAS)
+    index = await TagIndex.build(
+        thread, tags_ND, priors_N, scale=SCALE, bias=BIAS, offsets_N=offsets_N, curve=curve
+    )
     try:
         return await index.search(pictures_BD, selections)
     finally:
@@ -77,6 +91,8 @@ def pairs(hits: Sequence[Hit]) -> list[tuple[int, float]]:
     dimension=st.sampled_from([1, 3, 16, 256]),
     levels=st.sampled_from([None, 1, 2]),
     priors=st.sampled_from(["none", "normal", "steps"]),
+    offsets=st.sampled_from(["none", "largest", "normal"]),
+    curve=st.sampled_from([None, FLAT, STEEP]),
 )
 def test_search_equals_the_definition(
     thread: SearchThread,
@@ -86,6 +102,8 @@ def test_search_equals_the_definition(
     dimension: int,
     levels: int | None,
     priors: str,
+    offsets: str,
+    curve: Curve | None,
 ) -> None:
     rng = np.random.default_rng(seed)
     tags_ND = unit_rows(rng, count, dimension, levels)
@@ -95,15 +113,30 @@ def test_search_equals_the_definition(
         "normal": rng.normal(size=count),
         "steps": rng.integers(-1, 2, count).astype(float),
     }[priors]
+    offsets_by_name: dict[str, Float64 | None] = {
+        "none": None,
+        # All that the calibration allows: far tags overtake near ones.
+        "largest": MAX_TAG_OFFSET * rng.integers(-1, 2, count).astype(np.float64),
+        "normal": np.clip(rng.normal(size=count), -MAX_TAG_OFFSET, MAX_TAG_OFFSET),
+    }
+    offsets_N = offsets_by_name[offsets]
     selections = [
         Selection(int(top_n), float(min_score))
         for top_n, min_score in zip(
             rng.choice([1, 2, 5, 100], batch), rng.choice([0, 0.01, 0.5, 1], batch), strict=True
         )
     ]
-    answers = asyncio.run(search(thread, tags_ND, priors_N, pictures_BD, selections))
+    answers = asyncio.run(
+        search(thread, tags_ND, priors_N, pictures_BD, selections, offsets_N, curve)
+    )
     for hits, picture_D, selection in zip(answers, pictures_BD, selections, strict=True):
-        assert pairs(hits) == exact(tags_ND, priors_N, picture_D, selection)
+        assert pairs(hits) == exact(tags_ND, priors_N, picture_D, selection, offsets_N, curve)
+        for hit in hits:
+            logit = hit.picture_logit + hit.prior_logit + hit.tag_logit
+            assert hit.calibrated_logit == (None if curve is None else float(bent(logit, curve)))
+            if hit.calibrated_logit is not None:
+                logit = hit.calibrated_logit
+            assert hit.score == float(sigmoid(logit))
 
 
 async def test_batch_composition_changes_no_bit_of_an_answer(thread: SearchThread) -> None:
@@ -168,6 +201,25 @@ async def test_prior_decides_the_candidates_and_not_just_their_order(thread: Sea
     assert hits[0].score == float(sigmoid(hits[0].picture_logit + hits[0].prior_logit))
 
 
+async def test_offset_decides_the_candidates_and_a_curve_only_the_score(
+    thread: SearchThread,
+) -> None:
+    # More tags than spare candidates lie nearer to the picture than the one that is lifted.
+    tags_ND = np.zeros((201, 2), np.float32)
+    tags_ND[:, 0] = 1
+    tags_ND[200] = [0.9, math.sqrt(1 - 0.81)]
+    offsets_N = np.zeros(201)
+    offsets_N[200] = MAX_TAG_OFFSET
+    picture_1D = np.array([[1, 0]], np.float32)
+    chosen = [Selection(1, 0.0)]
+    (plain,) = await search(thread, tags_ND, np.zeros(201), picture_1D, chosen, offsets_N)
+    (bent_hits,) = await search(thread, tags_ND, np.zeros(201), picture_1D, chosen, offsets_N, FLAT)
+    assert plain[0].row == bent_hits[0].row == 200
+    assert plain[0].tag_logit == MAX_TAG_OFFSET
+    assert plain[0].calibrated_logit is None
+    assert bent_hits[0].score < plain[0].score
+
+
 async def test_each_picture_has_its_own_selection(thread: SearchThread) -> None:
     rng = np.random.default_rng(4)
     tags_ND, picture_1D = unit_rows(rng, 30, 8), unit_rows(rng, 1, 8)
@@ -197,6 +249,9 @@ async def test_wrong_shapes_and_numbers_that_are_not_finite_are_refused(
     ]:
         with pytest.raises(ValueError, match="must be"):
             await TagIndex.build(thread, embeddings, priors, scale=SCALE, bias=BIAS)
+    for offsets_N in (np.zeros(3), np.array([0, np.nan])):
+        with pytest.raises(ValueError, match="must be"):
+            await search(thread, rows_ND, np.zeros(2), rows_ND[:0], [], offsets_N)
     index = await TagIndex.build(thread, rows_ND, np.zeros(2), scale=SCALE, bias=BIAS)
     with pytest.raises(ValueError, match="pictures_BD"):
         await index.search(rows_ND, [Selection(1, 0.0)])

@@ -71,7 +71,8 @@ async def test_explanation_adds_up_and_comes_only_when_asked(make_bench: MakeBen
     for tag in explained.tags:
         why = tag.explanation
         assert why is not None
-        assert tag.score == float(sigmoid(why.picture_logit + why.prior_logit))
+        assert why.calibrated_logit is None
+        assert tag.score == float(sigmoid(why.picture_logit + why.prior_logit + why.tag_logit))
         expected = CALIBRATION.scale * why.cosine + CALIBRATION.bias
         assert why.picture_logit == pytest.approx(expected)
         assert abs(why.prior_logit) <= CALIBRATION.prior_cap

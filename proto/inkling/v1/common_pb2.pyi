@@ -102,30 +102,49 @@ Global___Tag: _TypeAlias = Tag  # noqa: Y015
 
 @_typing.final
 class Explanation(_message.Message):
-    """How a score came about: score = 1 / (1 + exp(-(picture_logit + prior_logit)))."""
+    """How a score came about.
+
+      sum   = picture_logit + prior_logit + tag_logit
+      score = 1 / (1 + exp(-x)), where x is calibrated_logit if that is set, and the sum otherwise
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COSINE_FIELD_NUMBER: _builtins.int
     PICTURE_LOGIT_FIELD_NUMBER: _builtins.int
     PRIOR_LOGIT_FIELD_NUMBER: _builtins.int
+    TAG_LOGIT_FIELD_NUMBER: _builtins.int
+    CALIBRATED_LOGIT_FIELD_NUMBER: _builtins.int
     cosine: _builtins.float
     """Cosine of picture and interest embedding, in [-1, 1]."""
     picture_logit: _builtins.float
     """What the picture says: calibration scale * cosine + calibration bias."""
     prior_logit: _builtins.float
     """What the interest's frequency in the graph says, capped so that it cannot outvote the picture."""
+    tag_logit: _builtins.float
+    """What the calibration has learned about this one interest: how much more (> 0) or less (< 0)
+    often it is right than its cosines promise. 0 where there was too little to learn from; at most
+    3 in size.
+    """
+    calibrated_logit: _builtins.float
+    """The sum after the calibration's curve, which rises with the sum and is the same for every
+    interest. Set only where the model's calibration has a curve.
+    """
     def __init__(
         self,
         *,
         cosine: _builtins.float = ...,
         picture_logit: _builtins.float = ...,
         prior_logit: _builtins.float = ...,
+        tag_logit: _builtins.float = ...,
+        calibrated_logit: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibrated_logit", b"_calibrated_logit", "calibrated_logit", b"calibrated_logit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosine", b"cosine", "picture_logit", b"picture_logit", "prior_logit", b"prior_logit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibrated_logit", b"_calibrated_logit", "calibrated_logit", b"calibrated_logit", "cosine", b"cosine", "picture_logit", b"picture_logit", "prior_logit", b"prior_logit", "tag_logit", b"tag_logit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__calibrated_logit: _TypeAlias = _typing.Literal["calibrated_logit"]  # noqa: Y015
+    _WhichOneofArgType__calibrated_logit: _TypeAlias = _typing.Literal["_calibrated_logit", b"_calibrated_logit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__calibrated_logit) -> _WhichOneofReturnType__calibrated_logit | None: ...
 
 Global___Explanation: _TypeAlias = Explanation  # noqa: Y015

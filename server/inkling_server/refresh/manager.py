@@ -14,7 +14,7 @@ import logging
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,6 @@ from inkling_server.errors import (
     RefreshCancelled,
     RefreshFailed,
     RefreshRunning,
-    UnknownOperation,
 )
 from inkling_server.images import ImageLimits
 from inkling_server.interests.graph import GraphSnapshot
@@ -34,6 +33,7 @@ from inkling_server.interests.snapshot import SnapshotDamaged, load_snapshot
 from inkling_server.interests.stages import Stage
 from inkling_server.interests.store import GraphStore
 from inkling_server.interests.vectors import Vectors, load_vectors
+from inkling_server.operations import OperationBook
 from inkling_server.refresh.eta import Eta
 from inkling_server.refresh.job import JobResult
 from inkling_server.refresh.operation import RefreshOperation, RefreshSummary
@@ -41,6 +41,7 @@ from inkling_server.refresh.operation_files import OperationFiles, new_name
 from inkling_server.refresh.proving import LEAST_KEPT, prove
 from inkling_server.refresh.summary import summarise
 from inkling_server.serving_state import ServingState, StateHolder
+from inkling_server.turn import Turn
 
 _log = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ class RefreshManager:
         feed_name: what is read now, see `RefreshOperation.feed`.
         observer: told about ends and swaps.
         policy: when, and how.
+        turn: held while versions change hands; shared with whoever else swaps states.
     """
 
     def __init__(
@@ -107,36 +109,31 @@ class RefreshManager:
         feed_name: Callable[[], str],
         observer: RefreshObserver,
         policy: RefreshPolicy,
+        turn: Turn | None = None,
     ) -> None:
         self._store = store
         self._states = states
         self._open_state = open_state
         self._run_job = run_job
-        self._files = files
         self._canaries = canaries
         self._image_limits = image_limits
         self._feed_name = feed_name
         self._observer = observer
         self._policy = policy
-        self._operations = {operation.name: operation for operation in files.load()}
-        self._ended: dict[str, asyncio.Event] = {}
+        self._book = OperationBook(files)
         self._running: asyncio.Task[None] | None = None
         self._running_name = ""
-        # Held while versions change hands: by a refresh, a rollback or a follower.
-        self._turn = asyncio.Lock()
+        self._turn = turn or Turn()
         self._unfit = ""
 
     async def start(self, *, force: bool = False) -> RefreshOperation:
         """See `Refresher.start`."""
-        if self._turn.locked():
-            raise RefreshRunning(self._running_name)
-        await self._turn.acquire()
+        await self._turn.take(self._busy)
         async with AsyncExitStack() as stack:
             stack.callback(self._turn.release)
             stack.enter_context(self._store.refresh_lock())
             operation = self._begin()
             self._running_name = operation.name
-            self._ended[operation.name] = asyncio.Event()
             self._running = asyncio.create_task(
                 self._run(operation.name, force, stack.pop_all()), name=operation.name
             )
@@ -153,36 +150,25 @@ class RefreshManager:
             feed=self._feed_name(),
         )
         try:
-            self._files.save(operation)  # first: what cannot be saved has not begun
+            self._book.begin(operation)
         except OSError as error:
             raise RefreshFailed(f"it cannot be noted on disk: {error.strerror}") from error
-        self._note(operation)
-        for old in self.list()[self._files.keep_count :]:
-            self.delete(old.name)
         return operation
+
+    def _busy(self) -> InklingError:
+        return RefreshRunning(self._running_name)
 
     def get(self, name: str) -> RefreshOperation:
         """See `Refresher.get`."""
-        try:
-            return self._operations[name]
-        except KeyError:
-            raise UnknownOperation from None
+        return self._book.get(name)
 
     def list(self) -> list[RefreshOperation]:
         """See `Refresher.list`."""
-        return sorted(
-            self._operations.values(), key=lambda o: (o.create_time, o.name), reverse=True
-        )
+        return self._book.list()
 
     async def wait(self, name: str, timeout_s: float | None) -> RefreshOperation:
         """See `Refresher.wait`."""
-        self.get(name)
-        ended = self._ended.get(name)
-        if ended is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await ended.wait()
-        return self.get(name)
+        return await self._book.wait(name, timeout_s)
 
     async def cancel(self, name: str) -> None:
         """See `Refresher.cancel`."""
@@ -200,32 +186,29 @@ class RefreshManager:
 
     def delete(self, name: str) -> None:
         """See `Refresher.delete`."""
-        if self.get(name).is_done:
-            del self._operations[name]
-            self._ended.pop(name, None)
-            self._files.delete(name)
+        self._book.delete(name)
 
     async def roll_back(self, version: str) -> str:
         """See `Refresher.roll_back`."""
-        if self._turn.locked():
-            raise RefreshRunning(self._running_name)
+        await self._turn.take(self._busy)
         # A caller that hangs up must not leave a version that is current and does not serve.
-        return await asyncio.shield(asyncio.create_task(self._roll_back(version)))
+        task = asyncio.create_task(self._roll_back(version))
+        task.add_done_callback(lambda _: self._turn.release())
+        return await asyncio.shield(task)
 
     async def _roll_back(self, version: str) -> str:
-        async with self._turn:
-            previous = self._states.current.graph_version
-            with self._store.refresh_lock():
-                folder = self._store.folder(version)
-                # A person asked for it: it may be much smaller than what serves.
-                try:
-                    new = await self._prepare(folder, least_kept=0.0)
-                except SnapshotDamaged as error:
-                    raise RefreshFailed(str(error)) from error
-                await asyncio.to_thread(self._store.make_current, version)
-                self._swap(new)
-            _log.info("rolled back", extra={"graph_version": version, "previous": previous})
-            return previous
+        previous = self._states.current.graph_version
+        with self._store.refresh_lock():
+            folder = self._store.folder(version)
+            # A person asked for it: it may be much smaller than what serves.
+            try:
+                new = await self._prepare(folder, least_kept=0.0)
+            except SnapshotDamaged as error:
+                raise RefreshFailed(str(error)) from error
+            await asyncio.to_thread(self._store.make_current, version)
+            self._swap(new)
+        _log.info("rolled back", extra={"graph_version": version, "previous": previous})
+        return previous
 
     async def run(self) -> None:
         """Follows other gateways and keeps to the schedule until cancelled; then ends what runs."""
@@ -250,7 +233,7 @@ class RefreshManager:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self._policy.poll_s)
-            if self._turn.locked():
+            if self._turn.is_taken():
                 continue
             try:
                 version = await asyncio.to_thread(self._store.current_version)
@@ -259,10 +242,13 @@ class RefreshManager:
                 continue
             if version in ("", self._states.current.graph_version, self._unfit):
                 continue
-            if self._turn.locked():
+            if self._turn.is_taken():
                 continue
-            async with self._turn:
+            await self._turn.take(self._busy)
+            try:
                 await self._take_over(version)
+            finally:
+                self._turn.release()
 
     async def _take_over(self, version: str) -> None:
         """Serves what another gateway has published."""
@@ -283,7 +269,7 @@ class RefreshManager:
 
         def on_progress(stage: Stage, done: int, total: int) -> None:
             progress = eta.update(stage, done, total, time.monotonic())
-            self._note(replace(self.get(name), progress=progress, stage_s=dict(eta.stage_s)))
+            self._book.note(replace(self.get(name), progress=progress, stage_s=dict(eta.stage_s)))
 
         try:
             summary = await self._refresh(force, on_progress)
@@ -364,15 +350,9 @@ class RefreshManager:
             keep_count=self._policy.keep_count, in_use={self._states.current.graph_version}
         )
 
-    def _note(self, operation: RefreshOperation) -> None:
-        self._operations[operation.name] = operation
-
     def _finish(self, operation: RefreshOperation, outcome: Outcome, duration_s: float) -> None:
-        self._note(operation)
-        with suppress(OSError):  # a full disk must not make an ended refresh look as if it ran
-            self._files.save(operation)
         self._running_name = ""
-        self._ended[operation.name].set()
+        self._book.finish(operation)
         self._observer.refresh_finished(outcome, duration_s)
         problem = "" if operation.error is None else str(operation.error)
         _log.log(

@@ -1,15 +1,11 @@
-"""Remembers refreshes beyond the server's life: one small JSON file each.
+"""Refreshes as JSON, so that they are remembered beyond the server's life.
 
     <folder>/refresh-<id>.json
 
-A refresh that a server did not live to finish is found here as failed. The newest ones are kept. It
-does not know how refreshes run.
+A refresh that a server did not live to finish is found as failed. It does not know how refreshes
+run, nor (see `operations`) how files are written.
 """
 
-import json
-import logging
-import secrets
-from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from inkling_server import operations
 from inkling_server.errors import (
     EncoderDown,
     InklingError,
@@ -27,8 +24,7 @@ from inkling_server.errors import (
 from inkling_server.interests.stages import Stage
 from inkling_server.refresh.operation import Progress, RefreshOperation, RefreshSummary
 
-_log = logging.getLogger(__name__)
-_PREFIX = "operations/"
+KIND = "refresh"
 _SUMMARY = TypeAdapter(RefreshSummary)
 # Errors that a refresh may end with, by name; their text is all that they say.
 _ERRORS: dict[str, type[InklingError]] = {
@@ -38,57 +34,23 @@ _ERRORS: dict[str, type[InklingError]] = {
 
 def new_name(now: datetime) -> str:
     """A name that no other refresh has; sorts by time."""
-    return f"{_PREFIX}refresh-{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
+    return operations.new_name(KIND, now)
 
 
-class OperationFiles:
-    """A folder of refreshes. It blocks, for small files.
-
-    Args:
-        folder: made when something is written first.
-        keep_count: newest ones that are kept.
-    """
+class OperationFiles(operations.OperationFiles[RefreshOperation]):
+    """A folder of refreshes; arguments as those of `operations.OperationFiles`."""
 
     def __init__(self, folder: Path, *, keep_count: int = 50) -> None:
-        self._folder = folder
-        self.keep_count = keep_count
+        codec = operations.Codec(KIND, _to_json, _from_json, _abandoned)
+        super().__init__(folder, codec, keep_count=keep_count)
 
-    def save(self, operation: RefreshOperation) -> None:
-        """Writes one; a reader sees all of it or what was there before."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(operation.name)
-        draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps(_to_json(operation)) + "\n", encoding="utf-8")
-        draft.replace(path)
-        for old in sorted(self._folder.glob("refresh-*.json"))[: -self.keep_count]:
-            old.unlink(missing_ok=True)
 
-    def delete(self, name: str) -> None:
-        """Forgets one. Idempotent."""
-        self._path(name).unlink(missing_ok=True)
-
-    def load(self) -> list[RefreshOperation]:
-        """All, oldest first. One that has not ended is failed now: whoever ran it is gone."""
-        found = []
-        for path in sorted(self._folder.glob("refresh-*.json")):
-            try:
-                operation = _from_json(json.loads(path.read_text(encoding="utf-8")))
-            except Exception as error:  # the many ways in which a file can be damaged
-                _log.warning("%s cannot be read: %s", path.name, type(error).__name__)
-                continue
-            if not operation.is_done:
-                operation = replace(
-                    operation,
-                    end_time=datetime.now(UTC),
-                    error=RefreshFailed("the server ended before the refresh did"),
-                )
-                with suppress(OSError):  # known all the same
-                    self.save(operation)
-            found.append(operation)
-        return found
-
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name.removeprefix(_PREFIX)}.json"
+def _abandoned(operation: RefreshOperation) -> RefreshOperation:
+    return replace(
+        operation,
+        end_time=datetime.now(UTC),
+        error=RefreshFailed("the server ended before the refresh did"),
+    )
 
 
 def _to_json(operation: RefreshOperation) -> dict[str, Any]:

@@ -132,6 +132,8 @@ def _to_tag(tag: ScoredTag) -> common_pb2.Tag:
             cosine=tag.explanation.cosine,
             picture_logit=tag.explanation.picture_logit,
             prior_logit=tag.explanation.prior_logit,
+            tag_logit=tag.explanation.tag_logit,
+            calibrated_logit=tag.explanation.calibrated_logit,
         ),
     )
 

@@ -5,6 +5,7 @@
     inkling.v1.InfoService       SERVING from the first loaded model to the end, also while encoders
                                  are down: it can answer, and is what one asks then
     inkling.v1.GraphService      the same
+    inkling.v1.ModelService      the same
     grpc.health.v1.Health        SERVING from the first moment
 
 grpcio-health-checking's own servicer is not used because its Watch streams never end: each one
@@ -26,6 +27,7 @@ OVERALL = ""
 TAGGING = "inkling.v1.TaggingService"
 INFO = "inkling.v1.InfoService"
 GRAPH = "inkling.v1.GraphService"
+MODEL = "inkling.v1.ModelService"
 HEALTH = "grpc.health.v1.Health"
 
 _Request = health_pb2.HealthCheckRequest
@@ -36,7 +38,10 @@ class HealthBoard:
     """Which services serve. One event loop owns it."""
 
     def __init__(self) -> None:
-        self._serving = {OVERALL: False, TAGGING: False, INFO: False, GRAPH: False, HEALTH: True}
+        self._serving = {
+            **dict.fromkeys((OVERALL, TAGGING, INFO, GRAPH, MODEL), False),
+            HEALTH: True,
+        }
         self._changed = asyncio.Event()
         self._final = False
 

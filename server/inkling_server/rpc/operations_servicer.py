@@ -1,7 +1,7 @@
-"""google.longrunning.Operations over the refreshes of the interest graph.
+"""google.longrunning.Operations over refreshes of the graph and rollouts of the model.
 
-The standard's own names and rules, so that any client of long-running operations can watch a
-refresh. It does not know how a refresh works, and holds no `try` (see `boundary.py`).
+The standard's own names and rules, so that any client of long-running operations can watch them. It
+does not know how they work, and holds no `try` (see `boundary.py`).
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import empty_pb2
 
 from inkling_server.errors import ArgumentOutOfRange
-from inkling_server.refresh.operation import Refresher, RefreshOperation
+from inkling_server.operations import Operation, Operations
 from inkling_server.rpc.boundary import Context
 from inkling_server.rpc.draining import Drain
-from inkling_server.rpc.graph_converters import to_operation
+from inkling_server.rpc.operation_converters import to_operation
 from inkling_server.rpc.paging import count_in_range, make_token, read_token
 
 _COLLECTIONS = ("", "operations")
@@ -27,12 +27,12 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
     """All five RPCs.
 
     Args:
-        refresher: what runs refreshes; raises EncoderDown while nothing has been loaded yet.
+        operations: all there are; raises EncoderDown while nothing has been loaded yet.
         drain: ends waiting.
     """
 
-    def __init__(self, refresher: Callable[[], Refresher], *, drain: Drain) -> None:
-        self._refresher = refresher
+    def __init__(self, operations: Callable[[], Operations], *, drain: Drain) -> None:
+        self._operations = operations
         self._drain = drain
 
     async def ListOperations(  # noqa: N802
@@ -53,7 +53,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         is_done = _FILTERS[wanted]
         found = [
             operation
-            for operation in sorted(self._refresher().list(), key=_place, reverse=True)
+            for operation in sorted(self._operations().list(), key=_place, reverse=True)
             if (is_done is None or operation.is_done == is_done)
             and (after is None or _place(operation) < after)
         ]
@@ -68,35 +68,35 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         self, request: operations_pb2.GetOperationRequest, context: Context
     ) -> operations_pb2.Operation:
         del context
-        return to_operation(self._refresher().get(request.name))
+        return to_operation(self._operations().get(request.name))
 
     async def DeleteOperation(  # noqa: N802
         self, request: operations_pb2.DeleteOperationRequest, context: Context
     ) -> empty_pb2.Empty:
         del context
-        self._refresher().delete(request.name)
+        self._operations().delete(request.name)
         return empty_pb2.Empty()
 
     async def CancelOperation(  # noqa: N802
         self, request: operations_pb2.CancelOperationRequest, context: Context
     ) -> empty_pb2.Empty:
-        """Answers when the refresh has ended."""
+        """Answers when the operation has ended."""
         del context
-        await self._refresher().cancel(request.name)
+        await self._operations().cancel(request.name)
         return empty_pb2.Empty()
 
     async def WaitOperation(  # noqa: N802
         self, request: operations_pb2.WaitOperationRequest, context: Context
     ) -> operations_pb2.Operation:
-        """Answers when the refresh has ended, and earlier, with what is known then, where
+        """Answers when the operation has ended, and earlier, with what is known then, where
         `timeout`, the caller's deadline or the server itself ends before."""
-        refresher = self._refresher()
+        operations = self._operations()
         timeout_s = _timeout_s(request, context)
-        ended = await self._drain.unless_begun(refresher.wait(request.name, timeout_s))
-        return to_operation(ended or refresher.get(request.name))
+        ended = await self._drain.unless_begun(operations.wait(request.name, timeout_s))
+        return to_operation(ended or operations.get(request.name))
 
 
-def _place(operation: RefreshOperation) -> tuple[str, str]:
+def _place(operation: Operation) -> tuple[str, str]:
     """Orders operations by their beginning; names decide among equals."""
     return f"{operation.create_time.timestamp():.6f}", operation.name
 

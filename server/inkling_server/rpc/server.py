@@ -8,12 +8,13 @@ from google.longrunning import operations_pb2_grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from inkling.v1 import graph_pb2_grpc, info_pb2_grpc, tagging_pb2_grpc
+from inkling.v1 import graph_pb2_grpc, info_pb2_grpc, model_pb2_grpc, tagging_pb2_grpc
 from inkling_server.rpc import health
 from inkling_server.rpc.boundary import Boundary
 from inkling_server.rpc.graph_servicer import GraphServicer
 from inkling_server.rpc.health import HealthServicer
 from inkling_server.rpc.info_servicer import InfoServicer
+from inkling_server.rpc.model_servicer import ModelServicer
 from inkling_server.rpc.operations_servicer import OperationsServicer
 from inkling_server.rpc.tagging_servicer import TaggingServicer
 
@@ -31,6 +32,7 @@ class Services:
     info: InfoServicer
     health: HealthServicer
     graph: GraphServicer
+    model: ModelServicer
     operations: OperationsServicer
 
 
@@ -90,8 +92,16 @@ def build_server(
     info_pb2_grpc.add_InfoServiceServicer_to_server(services.info, server)
     health_pb2_grpc.add_HealthServicer_to_server(services.health, server)
     graph_pb2_grpc.add_GraphServiceServicer_to_server(services.graph, server)
+    model_pb2_grpc.add_ModelServiceServicer_to_server(services.model, server)
     operations_pb2_grpc.add_OperationsServicer_to_server(services.operations, server)
-    names = (health.TAGGING, health.INFO, health.GRAPH, OPERATIONS, health.HEALTH)
+    names = (
+        health.TAGGING,
+        health.INFO,
+        health.GRAPH,
+        health.MODEL,
+        OPERATIONS,
+        health.HEALTH,
+    )
     reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
     address = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     try:

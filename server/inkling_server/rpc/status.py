@@ -1,9 +1,9 @@
 """The one place where an error becomes a `google.rpc.Status`.
 
 Unary RPCs end with such a status; `TagStream` puts the same one beside a request's id, and a
-refresh that came to no good end into its Operation. Clients switch on `ErrorInfo.reason`; the codes
-are for proxies and retry policies. Nothing here knows how an RPC is run, and nothing from a request
-enters a status or a log record.
+refresh or rollout that came to no good end into its Operation. Clients switch on
+`ErrorInfo.reason`; the codes are for proxies and retry policies. Nothing here knows how an RPC is
+run, and nothing from a request enters a status or a log record.
 """
 
 import logging
@@ -28,8 +28,13 @@ from inkling_server.errors import (
     RefreshFailed,
     RefreshRefused,
     RefreshRunning,
+    RolloutCancelled,
+    RolloutFailed,
+    RolloutRefused,
+    RolloutRunning,
     ShuttingDown,
     UnknownInterest,
+    UnknownModelVersion,
     UnknownOperation,
 )
 
@@ -48,6 +53,11 @@ CODES: dict[type[InklingError], grpc.StatusCode] = {
     RefreshFailed: grpc.StatusCode.INTERNAL,
     RefreshRefused: grpc.StatusCode.FAILED_PRECONDITION,
     RefreshCancelled: grpc.StatusCode.CANCELLED,
+    UnknownModelVersion: grpc.StatusCode.NOT_FOUND,
+    RolloutRunning: grpc.StatusCode.ABORTED,
+    RolloutFailed: grpc.StatusCode.INTERNAL,
+    RolloutRefused: grpc.StatusCode.FAILED_PRECONDITION,
+    RolloutCancelled: grpc.StatusCode.CANCELLED,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     EncoderDown: grpc.StatusCode.UNAVAILABLE,
     ShuttingDown: grpc.StatusCode.UNAVAILABLE,

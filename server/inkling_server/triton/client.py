@@ -72,6 +72,11 @@ class TritonCallFailed(EncoderDown):
         return "maximum queue size" in self.detail
 
     @property
+    def control_refused(self) -> bool:
+        """This Triton loads and unloads nothing on request (its model control mode)."""
+        return "is not allowed" in self.detail
+
+    @property
     def region_unknown(self) -> bool:
         """Triton does not know the shared memory that the request names (it was restarted)."""
         return "shared memory region" in self.detail
@@ -177,8 +182,15 @@ class TritonClient:
         response = await self._call(model, self._stub.ModelStatistics, request, timeout_s)
         return sum(entry.inference_stats.success.count for entry in response.model_stats)
 
-    async def load(self, model: str, *, timeout_s: float) -> None:
+    async def load(self, model: str, *, config: str = "", timeout_s: float) -> None:
+        """Loads a model; `config` is JSON that stands in for its config.pbtxt (see `model_config`).
+
+        It returns when every version that the configuration names has been tried. One that is not
+        there is passed over in silence.
+        """
         request = messages.RepositoryModelLoadRequest(model_name=model)
+        if config:
+            request.parameters["config"].string_param = config
         await self._call(model, self._stub.RepositoryModelLoad, request, timeout_s)
 
     async def unload(self, model: str, *, timeout_s: float) -> None:

@@ -13,7 +13,7 @@ Shapes: B pictures or texts, H x W pixels, C = 3 channels (RGB), L tokens, D dim
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,12 +51,14 @@ class TritonEncoder:
         batch_limits: tuple[int, int],
         shared_memory: bool,
         on_failure: Callable[[EncoderDown], None] | None,
+        on_close: Callable[[], Awaitable[None]] | None,
     ) -> None:
         self._client = client
         self._manifest = manifest
         self._tokenizer = tokenizer
         self.max_image_batch, self.max_text_batch = batch_limits
         self._on_failure = on_failure
+        self._on_close = on_close
         side = manifest.image.size
         slot_bytes = self.max_image_batch * side * side * 3
         self._slots = SharedSlots(client, slot_bytes, _IN_FLIGHT) if shared_memory else None
@@ -73,6 +75,7 @@ class TritonEncoder:
         *,
         shared_memory: bool = False,
         on_failure: Callable[[EncoderDown], None] | None = None,
+        on_close: Callable[[], Awaitable[None]] | None = None,
         timeout_s: float = 10.0,
     ) -> Self:
         """Connects to a Triton that serves the manifest's version already.
@@ -83,6 +86,7 @@ class TritonEncoder:
             manifest: says which version, and what it takes.
             shared_memory: Triton runs on this machine and may open our memory.
             on_failure: told every EncoderDown before it is raised; must be quick.
+            on_close: awaited once, when the encoder is closed: nothing uses this version then.
             timeout_s: for each call that connecting takes.
 
         Raises:
@@ -107,6 +111,7 @@ class TritonEncoder:
                 batch_limits=limits,
                 shared_memory=shared_memory,
                 on_failure=on_failure,
+                on_close=on_close,
             )
             await encoder._open_slots(timeout_s)
             await encoder.check(timeout_s=timeout_s)
@@ -190,6 +195,8 @@ class TritonEncoder:
             abandoned = timed_out_lately or not drained
             await self._slots.close(abandoned=abandoned, timeout_s=1.0)
         await self._client.close()
+        if self._on_close is not None:
+            await self._on_close()
 
     async def _encode_batch(self, pixels_BHWC: Pixels, deadline_s: float) -> Embeddings:
         await self._take_place(VISION, deadline_s)

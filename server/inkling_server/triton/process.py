@@ -51,7 +51,7 @@ class TritonPlan:
         install: the program's parts.
         model_repository: absolute path.
         run_dir: backend directory, log and caches of this supervisor.
-        models: names to load.
+        models: names to load at once; none where they are loaded through the API.
         grpc_port, metrics_port: on the loopback interface; the same for every run.
         config_name: picks `configs/<name>.pbtxt` of each model; "" for config.pbtxt.
     """

@@ -3,15 +3,17 @@
     starting ──► serving ◄──► repairing          stopped (by stop())
 
 One task owns all that changes. Every second, and at once when someone notes a failure, it asks each
-version of each model for a real inference and mends what is broken by the smallest step that helps:
+model, in the version that serves, for a real inference and mends what is broken by the smallest
+step that helps:
 
     a model's Python stub died      unload and load that model (the others keep serving)
     a probe never ends              restart, unless other requests of the model do end: it is busy
     that did not help, or Triton    restart: at once, then after 0.5, 1, 2 ... 15 s
     itself is gone
 
-The address stays the same through all of it, so that clients merely reconnect. This module knows no
-embeddings: `encoder` uses what it keeps alive.
+The address stays the same through all of it, so that clients merely reconnect. Which version
+serves, and which are beside it for a while: `versions`. This module knows no embeddings: `encoder`
+uses what it keeps alive.
 """
 
 import asyncio
@@ -25,6 +27,7 @@ from typing import Any, Literal, Self
 
 from inkling_server.errors import EncoderDown
 from inkling_server.triton.client import TritonCallFailed, TritonClient
+from inkling_server.triton.model_config import compile_models, read_config
 from inkling_server.triton.models import TritonModels
 from inkling_server.triton.process import (
     TritonPlan,
@@ -33,6 +36,7 @@ from inkling_server.triton.process import (
     make_plan,
     rotate_log,
 )
+from inkling_server.triton.versions import TritonVersions
 
 TritonState = Literal["starting", "serving", "repairing", "stopped"]
 
@@ -41,6 +45,7 @@ _START_TIMEOUT_S = 60.0
 _LONGEST_BACKOFF_S = 15.0
 _STEADY_S = 60.0  # serving this long makes the next failure a new one, without backoff
 _POLL_S = 0.05
+_START_CALL_TIMEOUT_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +57,7 @@ class TritonServer:
         address: gRPC target; never changes.
         metrics_address: host and port of Triton's Prometheus metrics; "" when it is not ours.
         local: it runs on this machine under our care, so shared memory works.
+        versions: of the models; None where every version that is loaded is watched.
         state: see the module's docstring.
         on_state_change: called with each new state, in the event loop; must not block.
         watch_task: runs from the first "serving" to `stop`.
@@ -65,6 +71,8 @@ class TritonServer:
         models: Sequence[str],
         plan: TritonPlan | None,
         *,
+        version: int | None,
+        may_unload: bool,
         check_interval_s: float,
         probe_timeout_s: float,
     ) -> None:
@@ -76,7 +84,16 @@ class TritonServer:
         self._plan = plan
         self._process: TritonProcess | None = None
         self._client = TritonClient(address)
-        self._models = TritonModels(self._client, models, probe_timeout_s)
+        self._models = TritonModels(
+            self._client,
+            models,
+            probe_timeout_s,
+            read_config=_config_reader(plan) if plan else None,
+            watched=version,
+        )
+        self.versions: TritonVersions | None = None
+        if version is not None:
+            self.versions = TritonVersions(self._models, ours=self.local, may_unload=may_unload)
         self._check_interval_s = check_interval_s
         self._wake = asyncio.Event()
         self._serving = asyncio.Event()
@@ -90,6 +107,7 @@ class TritonServer:
         data_dir: Path,
         *,
         models: Sequence[str] = MODELS,
+        version: int | None = None,
         start_timeout_s: float = _START_TIMEOUT_S,
         check_interval_s: float = 1.0,
         probe_timeout_s: float = 5.0,
@@ -101,6 +119,7 @@ class TritonServer:
             data_dir: log, runtime caches and backend directory go to `triton/` in it. Supervisors
                 that run side by side need different ones.
             models: the models to load and to watch.
+            version: the only one to load at first; None: all that the configurations name.
             start_timeout_s: for the first start.
             check_interval_s: between probes of a healthy Triton.
             probe_timeout_s: a model that ends nothing at all for this long counts as hung; must be
@@ -109,11 +128,14 @@ class TritonServer:
         Raises:
             TritonNotInstalled, TritonStartFailed: with what to do, or the end of Triton's log.
         """
-        plan = make_plan(model_repository, data_dir / "triton", models)
+        at_once = models if version is None else ()
+        plan = make_plan(model_repository, data_dir / "triton", at_once)
         server = cls(
             plan.address,
             models,
             plan,
+            version=version,
+            may_unload=True,
             check_interval_s=check_interval_s,
             probe_timeout_s=probe_timeout_s,
         )
@@ -125,6 +147,8 @@ class TritonServer:
         address: str,
         *,
         models: Sequence[str] = MODELS,
+        version: int | None = None,
+        may_unload: bool = False,
         start_timeout_s: float = _START_TIMEOUT_S,
         check_interval_s: float = 1.0,
         probe_timeout_s: float = 5.0,
@@ -137,6 +161,8 @@ class TritonServer:
         Args:
             address: host:port of its gRPC endpoint, with or without "grpc://".
             models: the models to watch; it must have loaded them.
+            version: the one to watch; None: all that are loaded.
+            may_unload: nobody else uses the versions that this gateway leaves.
             start_timeout_s: how long to wait for it.
             check_interval_s: between probes of a healthy Triton.
             probe_timeout_s: as for `start`.
@@ -148,6 +174,8 @@ class TritonServer:
             address.removeprefix("grpc://"),
             models,
             None,
+            version=version,
+            may_unload=may_unload,
             check_interval_s=check_interval_s,
             probe_timeout_s=probe_timeout_s,
         )
@@ -280,15 +308,33 @@ class TritonServer:
         """Starts a run of Triton and waits until every model passes its probe."""
         self._models.forget()
         self._process = process = TritonProcess(plan)
+        deadline_s = time.monotonic() + start_timeout_s
         try:
-            await self._await_models(start_timeout_s)
-        except EncoderDown as error:
+            if self.versions is not None:
+                await self._await_server(deadline_s)
+                left_s = max(deadline_s - time.monotonic(), 1.0)
+                await self.versions.load_serving(timeout_s=left_s)
+            await self._await_models(deadline_s - time.monotonic())
+        except (EncoderDown, OSError, ValueError) as error:
             tail = process.log_tail()
             problem = (
                 f"it exited with {process.exited.result()}" if process.exited.done() else error
             )
             await process.end()
             raise TritonStartFailed(f"Triton does not start: {problem}\n{tail}") from error
+
+    async def _await_server(self, deadline_s: float) -> None:
+        """Polls until Triton answers at all."""
+        while True:
+            try:
+                await self._client.server_version(timeout_s=_START_CALL_TIMEOUT_S)
+            except TritonCallFailed:
+                ended = self._process is not None and self._process.exited.done()
+                if ended or time.monotonic() > deadline_s:
+                    raise
+                await asyncio.sleep(_POLL_S)
+            else:
+                return
 
     async def _await_models(self, timeout_s: float) -> None:
         """Polls until every model passes; gives up early when our own process has ended."""
@@ -310,3 +356,12 @@ class TritonServer:
             self._serving.clear()
         for callback in self.on_state_change:
             callback(state)
+
+
+def _config_reader(plan: TritonPlan) -> Callable[[str, Sequence[int]], Any]:
+    def read(model: str, versions: Sequence[int]) -> Any:
+        folder = plan.model_repository / model
+        compile_models(folder, versions)
+        return read_config(folder, plan.config_name)
+
+    return read

@@ -42,6 +42,7 @@ from inkling_server.rpc.draining import Drain
 from inkling_server.rpc.graph_servicer import GraphServicer
 from inkling_server.rpc.health import HealthBoard, HealthServicer
 from inkling_server.rpc.info_servicer import InfoServicer
+from inkling_server.rpc.model_servicer import ModelServicer
 from inkling_server.rpc.operations_servicer import OperationsServicer
 from inkling_server.rpc.server import Endpoint, Services, build_server
 from inkling_server.rpc.tagging_servicer import TaggingServicer
@@ -245,6 +246,7 @@ class GraphServer:
                 info=InfoServicer(lambda: self._needs_model(None)),
                 health=HealthServicer(HealthBoard(), self.drain),
                 graph=GraphServicer(self.library, lambda: self._needs_model(self.refresher)),
+                model=ModelServicer(lambda: self._needs_model(None)),
                 operations=OperationsServicer(
                     lambda: self._needs_model(self.refresher), drain=self.drain
                 ),

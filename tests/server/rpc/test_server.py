@@ -32,6 +32,7 @@ async def test_reflection_lists_every_service(channel: grpc.aio.Channel) -> None
         "inkling.v1.TaggingService",
         "inkling.v1.InfoService",
         "inkling.v1.GraphService",
+        "inkling.v1.ModelService",
         "google.longrunning.Operations",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",

@@ -13,7 +13,8 @@ from inkling_server.errors import EncoderDown
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.gateway import Gateway
 from inkling_server.rpc.converters import to_response
-from inkling_server.tagging import ScoredTag, TagResult
+from inkling_server.scoring import sigmoid
+from inkling_server.tagging import Explanation, ScoredTag, TagResult
 from tests.server.gateway_kit import jpeg
 from tests.server.rpc.conftest import StartGateway
 from tests.server.rpc.rpc_kit import metric, refusal, request
@@ -55,7 +56,17 @@ async def test_explanation_adds_up_to_the_score(tagging: Stub) -> None:
     response = await tagging.Tag(request(explain=True))
     explanation = response.tags[0].explanation
     assert explanation.picture_logit == pytest.approx(10 * explanation.cosine - 4, abs=1e-4)
-    assert explanation.prior_logit == 0
+    assert explanation.prior_logit == explanation.tag_logit == 0
+    assert not explanation.HasField("calibrated_logit")
+
+
+def test_explanation_with_a_curve_says_what_the_score_is_made_of() -> None:
+    why = Explanation(0.25, 1.5, -0.5, 0.75, 1.25)
+    tag = ScoredTag("cat", "cat", float(sigmoid(1.25)), why)
+    (sent,) = to_response(TagResult((tag,), "g1", "m1")).tags
+    assert sent.explanation.tag_logit == 0.75
+    assert sent.explanation.calibrated_logit == 1.25
+    assert sent.score == sigmoid(sent.explanation.calibrated_logit)
 
 
 async def test_served_graph_version_may_be_insisted_on(tagging: Stub) -> None:
