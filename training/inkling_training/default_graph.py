@@ -42,10 +42,9 @@ from inkling_server.interests.selection import SelectionSettings
 from inkling_server.interests.snapshot import load_snapshot, newest_snapshot, save_snapshot
 from inkling_server.interests.stages import Stage
 from inkling_server.interests.text.preprocess import TextSettings
-from inkling_training.data import sample_data_dir
+from inkling_training.data import DEFAULT_GRAPH, sample_data_dir
 from inkling_training.default_corpus import content_items
 from inkling_training.exported import ExportedModel
-from inkling_training.train import GRAPH
 from inkling_training.vocabulary_names import blocked_words
 
 _log = logging.getLogger(__name__)
@@ -124,7 +123,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="sample data (default: found by itself)")
     parser.add_argument("--model-repository", type=Path, required=True)
     parser.add_argument(
-        "--seeds", type=Path, default=GRAPH, help="graph snapshots; the newest's pinned interests"
+        "--seeds", type=Path, default=DEFAULT_GRAPH, help="graphs; the newest's pinned interests"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of graph snapshots")
     parser.add_argument("--work", type=Path, help="folder that keeps what was mined")

@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from inkling_server.images import ImageLimits, decode
 from inkling_server.interests.graph import Interest
 from inkling_server.model_manifest import Calibration, ModelManifest, load_manifest
-from inkling_server.scoring import prior_logits
+from inkling_server.scoring import final_logits, offset_logits, prior_logits, sigmoid
+from inkling_server.tokens import PhraseTokenizer
 
 Embeddings = NDArray[np.float32]
 _BATCH = 32
+_ROWS = 64  # pictures scored at a time: a curve needs several arrays of their size
 
 
 class ExportedModel:
@@ -34,7 +35,7 @@ class ExportedModel:
         text = repository / "text_encoder" / folder
         self._vision = _session(repository / "vision_encoder" / folder / "model.onnx")
         self._text = _session(text / "model.onnx")
-        self._tokenizer = Tokenizer.from_file(str(text / "tokenizer.json"))
+        self._tokenizer = PhraseTokenizer(text / "tokenizer.json", self.manifest.text)
 
     def encode_pixels(self, pixels_BHWC: NDArray[np.uint8]) -> Embeddings:
         """uint8 [B, S, S, 3] -> [B, D]."""
@@ -54,17 +55,10 @@ class ExportedModel:
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         """Phrases or sentences -> [B, D]; texts of like length share a batch."""
-        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
         embeddings_BD = np.empty((len(texts), self.manifest.dimension), np.float32)
-        for start in range(0, len(order), _BATCH):
-            rows = order[start : start + _BATCH]
-            phrases = [self.manifest.text.template.format(texts[row]) for row in rows]
-            encodings = self._tokenizer.encode_batch(phrases)
-            feeds = {
-                "input_ids": np.array([encoding.ids for encoding in encodings]),
-                "attention_mask": np.array([encoding.attention_mask for encoding in encodings]),
-            }
-            embeddings_BD[rows] = self._text.run(["embedding"], feeds)[0]
+        for batch in self._tokenizer.batches(texts, _BATCH):
+            feeds = {"input_ids": batch.input_ids_BL, "attention_mask": batch.attention_mask_BL}
+            embeddings_BD[batch.rows] = self._text.run(["embedding"], feeds)[0]
         return embeddings_BD
 
 
@@ -75,12 +69,30 @@ def scores(
     *,
     prior: bool = True,
 ) -> NDArray[np.float64]:
-    """Calibrated probabilities [B, V], with the graph's prior or without."""
+    """The server's scores [B, V]: float32 values, held as float64.
+
+    Args:
+        cosines_BV: of each picture with each interest.
+        interests: all of the graph, since the prior is relative to their mean.
+        calibration: with its offsets and its curve.
+        prior: False leaves the graph's prior out.
+    """
     used = calibration if prior else replace(calibration, prior_weight=0.0)
-    prior_V = prior_logits([interest.count for interest in interests], used)
-    logits_BV = calibration.scale * cosines_BV + calibration.bias + prior_V
-    probabilities_BV: NDArray[np.float64] = 1 / (1 + np.exp(-logits_BV))
-    return probabilities_BV
+    priors_V = prior_logits([interest.count for interest in interests], used)
+    offsets_V = offset_logits([interest.id for interest in interests], used.tag_offsets)
+    scores_BV = np.empty(cosines_BV.shape)
+    for start in range(0, len(cosines_BV), _ROWS):
+        rows = slice(start, start + _ROWS)
+        logits_RV = final_logits(
+            cosines_BV[rows],
+            priors_V,
+            offsets_V,
+            scale=used.scale,
+            bias=used.bias,
+            curve=used.curve,
+        )
+        scores_BV[rows] = sigmoid(logits_RV)
+    return scores_BV
 
 
 def _session(path: Path) -> onnxruntime.InferenceSession:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from inkling_server.interests import snapshot
-from inkling_training.data import REPOSITORY
+from inkling_training.data import DEFAULT_GRAPH
 from inkling_training.pairs.content import ContentRead, limit_per_class, read_records
 from inkling_training.pairs.content_folder import read_folder
 from inkling_training.pairs.dataset import open_pairs
@@ -30,7 +30,6 @@ from inkling_training.pairs.shards import MAX_SHARD_BYTES, OutputOccupied, write
 from inkling_training.pairs.weights import RELIABILITIES, Reliability
 from inkling_training.wordnet import Nouns, find_wordnet, open_nouns
 
-DEFAULT_GRAPH = REPOSITORY / "server" / "inkling_server" / "interests" / "default_graph"
 _EXAMPLES = 10
 _TELL_EVERY = 5_000
 
