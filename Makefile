@@ -96,7 +96,20 @@ proto: install ## generate code from proto/
 .PHONY: train
 train: install-training ## retrain, export, calibrate and evaluate inkling-small from DATA=..., see MODEL_CARD.md
 	$(BIN)/pip install --quiet --no-deps -r requirements/text-tower.txt
-	$(BIN)/python -m inkling_training.recipe_small $(ARGS)
+	$(BIN)/python -m inkling_training.small $(ARGS)
+
+.PHONY: train-demo
+train-demo: install-training ## a small model mined, trained, judged and deployed into a running server (ten minutes)
+	$(BIN)/pip install --quiet --no-deps -r requirements/text-tower.txt
+	$(BIN)/python training/train_demo.py $(ARGS)
+
+.PHONY: bench-siamese
+bench-siamese: install-training ## the siamese and hybrid networks' table (half an hour; needs the sample data)
+	$(BIN)/python -m benchmarks.bench_siamese --out benchmarks/results
+
+.PHONY: bench-rollout
+bench-rollout: install ## model versions rolled out back and forth under load
+	$(BIN)/python -m benchmarks.bench_rollout --out benchmarks/results
 
 .PHONY: clean
 clean: ## remove .venv and caches
