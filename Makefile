@@ -104,8 +104,8 @@ train-demo: install-training ## a small model mined, trained, judged and deploye
 	$(BIN)/python training/train_demo.py $(ARGS)
 
 .PHONY: bench-siamese
-bench-siamese: install-training ## the siamese and hybrid networks' table (half an hour; needs the sample data)
-	$(BIN)/python -m benchmarks.bench_siamese --out benchmarks/results
+bench-siamese: install-training ## the siamese and hybrid networks' table (half an hour; needs the sample data; TOWER=... adds a tower)
+	$(BIN)/python -m benchmarks.bench_siamese $(if $(TOWER),--tower $(TOWER)) --out benchmarks/results
 
 .PHONY: bench-rollout
 bench-rollout: install ## model versions rolled out back and forth under load
