@@ -32,7 +32,7 @@ from inkling_training.targets import TagTargets
 _PLAIN_SHARE = 0.5  # of the wordings: the bare phrase, which is what serving embeds
 _SILENCED_SHARE = 0.4  # of the pictures whose MLP is silenced: the labels alone must do, too
 _TOLD_SCALE = 20.0
-# What a nested size counts beside the whole embedding: as much as the others, the small ones would
+# What a nested size counts beside the whole embedding: counted as much, the small ones seem to
 # take room from it.
 _NESTED_WEIGHT = 0.15
 
