@@ -7,7 +7,6 @@ This module does not know how tables look (`cli_graph_view.py`).
 """
 
 import itertools
-import sys
 import unicodedata
 from typing import Annotated
 
@@ -37,6 +36,7 @@ from inkling_client.cli_graph_view import (
     shown_of_all,
     version_table,
 )
+from inkling_client.cli_json import write
 from inkling_client.cli_view import printable
 from inkling_client.errors import UnknownInterest
 from inkling_client.graph_calls import EdgeKind, Order
@@ -100,7 +100,7 @@ def show(
         # Everything below is of one version, also where another one is published meanwhile.
         version = info.graph.graph_version
         if as_a_whole and json_lines:
-            _write(value_line(info))
+            write(value_line(info))
             return
         found = client.graph.interests(
             prefix=prefix,
@@ -112,7 +112,7 @@ def show(
         )
         if json_lines:
             for interest in itertools.islice(found, limit):
-                _write(value_line(interest, graph_version=version))
+                write(value_line(interest, graph_version=version))
             return
         console = Console(highlight=False)
         if as_a_whole:
@@ -163,7 +163,7 @@ def neighbors(
         )
     if json_lines:
         for neighbor in joined:
-            _write(value_line(neighbor, graph_version=version, interest_id=found.interest_id))
+            write(value_line(neighbor, graph_version=version, interest_id=found.interest_id))
         return
     console = Console(highlight=False)
     console.print(neighbor_table(console, found, joined))
@@ -184,7 +184,7 @@ def versions(
         found = client.graph.versions()
     if json_lines:
         for version in found:
-            _write(value_line(version))
+            write(value_line(version))
         return
     console = Console(highlight=False)
     console.print(version_table(console, found))
@@ -220,7 +220,7 @@ def diff(
     with asking(server, tls=tls, ca_file=ca_file) as client:
         found = client.graph.diff(from_version, to_version, max_entry_count=count)
     if json_lines:
-        _write(value_line(found))
+        write(value_line(found))
         return
     console = Console(highlight=False)
     console.print(diff_view(console, found))
@@ -241,7 +241,7 @@ def rollback(
     with asking(server, tls=tls, ca_file=ca_file) as client:
         previous = client.graph.rollback(version)
     if json_lines:
-        _write(line(graph_version=version, previous_version=previous))
+        write(line(graph_version=version, previous_version=previous))
         return
     console = Console(highlight=False)
     console.print(Text(printable(f"graph {version} serves now"), "bold green"))
@@ -277,7 +277,3 @@ def _fold(name: str) -> str:
 def _page_size(count: int | None) -> int:
     """Of the first page: no more than will be shown, and one to know whether there are more."""
     return 1_000 if count is None else min(count + 1, 1_000)
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text + "\n")

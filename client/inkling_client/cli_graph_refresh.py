@@ -5,13 +5,10 @@ Ctrl-C asks the server to cancel, since a refresh goes on without the one who ha
 This module does not know how bars and summaries look (`cli_graph_refresh_view.py`).
 """
 
-import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from inkling_client.cli_connect import (
     DEFAULT_SERVER,
@@ -25,11 +22,12 @@ from inkling_client.cli_connect import (
     fail,
 )
 from inkling_client.cli_graph_json import line
-from inkling_client.cli_graph_refresh_view import refresh_summary, stage_bar
-from inkling_client.cli_json import error_fields
-from inkling_client.cli_view import printable
+from inkling_client.cli_graph_refresh_view import progress_words, refresh_summary
+from inkling_client.cli_json import error_fields, write
+from inkling_client.cli_operation import OperationView
 from inkling_client.errors import RefreshCancelled, RefreshFailed, RefreshRunning
 from inkling_client.graph_client import GraphClient, RefreshHandle
+from inkling_client.operation_handle import OperationHandle
 from inkling_client.refresh_results import RefreshProgress, RefreshResult
 
 
@@ -55,18 +53,18 @@ def refresh(
     with asking(server, tls=tls, ca_file=ca_file) as client:
         handle = _start(client.graph, force=force, attach=attach)
         if not wait:
-            _say_started(handle.name, json_lines=json_lines)
+            _VIEW.say_started(handle.name, json_lines=json_lines)
             return
         try:
-            result = _watch(handle, json_lines=json_lines)
+            result = _VIEW.watch(handle, json_lines=json_lines)
         except KeyboardInterrupt:
-            _cancel(handle, json_lines=json_lines)
+            _VIEW.cancel(handle, json_lines=json_lines)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except (RefreshFailed, RefreshCancelled) as error:
             if json_lines:
-                _write(line(name=handle.name, error=error_fields(error)))
+                write(line(name=handle.name, error=error_fields(error)))
             fail(EXIT_SOME_FAILED, error.message)
-        _show(handle, result, json_lines=json_lines)
+        _show(handle, result, json_lines)
 
 
 def _start(graph: GraphClient, *, force: bool, attach: bool) -> RefreshHandle:
@@ -81,73 +79,24 @@ def _start(graph: GraphClient, *, force: bool, attach: bool) -> RefreshHandle:
         return graph.handle(name)
 
 
-def _watch(handle: RefreshHandle, *, json_lines: bool) -> RefreshResult:
-    if json_lines:
-        return handle.wait(_lines())
-    # Where stdout is no terminal, the bar still is for whoever looks at stderr.
-    console = Console(highlight=False, stderr=not sys.stdout.isatty())
-    with stage_bar(console) as show:
-        return handle.wait(show)
-
-
-def _lines() -> Callable[[RefreshProgress], None]:
-    """Prints a line whenever something has changed."""
-    last = ""
-
-    def show(progress: RefreshProgress) -> None:
-        nonlocal last
-        text = line(
-            name=progress.name,
-            stage=progress.stage,
-            done_count=progress.done_count,
-            total_count=progress.total_count,
-            remaining_s=progress.remaining_s,
-        )
-        if text != last and not progress.done:
-            last = text
-            _write(text)
-
-    return show
-
-
-def _cancel(handle: RefreshHandle, *, json_lines: bool) -> None:
-    """Asks the server to end it, and says what has become of it."""
-    errors = Console(highlight=False, stderr=True)
-    errors.print("cancelling the refresh ...")
-    handle.cancel()
-    try:
-        result = handle.wait()
-    except RefreshCancelled as error:
-        if json_lines:
-            _write(line(name=handle.name, error=error_fields(error)))
-        base = handle.progress().base_version
-        words = f"cancelled: graph {base} goes on serving"
-        errors.print(Text(printable(words), "yellow", overflow="fold"))
-    except RefreshFailed as error:
-        fail(EXIT_INTERRUPTED, error.message)
-    else:
-        errors.print("too late: it was done already")
-        _show(handle, result, json_lines=json_lines)
-
-
-def _show(handle: RefreshHandle, result: RefreshResult, *, json_lines: bool) -> None:
+def _show(
+    handle: OperationHandle[RefreshProgress, RefreshResult], result: RefreshResult, json_lines: bool
+) -> None:
     progress = handle.progress()
     if json_lines:
-        _write(line(name=handle.name, feed=progress.feed, stage_s=progress.stage_s, result=result))
+        write(line(name=handle.name, feed=progress.feed, stage_s=progress.stage_s, result=result))
         return
     console = Console(highlight=False)
     console.print(refresh_summary(console, result, progress))
 
 
-def _say_started(name: str, *, json_lines: bool) -> None:
-    if json_lines:
-        _write(line(name=name))
-        return
-    console = Console(highlight=False)
-    console.print(Text(printable(f"{name} runs"), "bold green"))
-    console.print(Text("`inkling graph refresh --attach` watches it", "dim"))
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+_VIEW = OperationView(
+    what="refresh",
+    started="`inkling graph refresh --attach` watches it",
+    words=progress_words,
+    more_fields=lambda progress: {"remaining_s": progress.remaining_s},
+    goes_on=lambda progress: f"graph {progress.base_version}",
+    show=_show,
+    cancelled=RefreshCancelled,
+    failed=RefreshFailed,
+)

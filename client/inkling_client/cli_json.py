@@ -9,6 +9,7 @@ Lines are pure ASCII, so that no terminal's or pipe's encoding can break them.
 """
 
 import json
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -75,3 +76,9 @@ def _rounded(fields: dict[str, Any]) -> dict[str, Any]:
         else value
         for key, value in fields.items()
     }
+
+
+def write(text: str) -> None:
+    """One line to stdout, at once: a program may be reading."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -8,13 +8,10 @@ no server, 130 Ctrl-C.
 This module does not know how bars and tables look (`cli_model_view.py`).
 """
 
-import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from inkling_client.cli_connect import (
     DEFAULT_SERVER,
@@ -28,12 +25,18 @@ from inkling_client.cli_connect import (
     fail,
 )
 from inkling_client.cli_graph_json import line, value_line
-from inkling_client.cli_json import error_fields
-from inkling_client.cli_model_view import report_table, rollout_summary, stage_bar, status_view
-from inkling_client.cli_view import printable
+from inkling_client.cli_json import error_fields, write
+from inkling_client.cli_model_view import (
+    progress_words,
+    report_table,
+    rollout_summary,
+    status_view,
+)
+from inkling_client.cli_operation import OperationView
 from inkling_client.errors import RolloutCancelled, RolloutFailed
 from inkling_client.model_client import RolloutHandle
 from inkling_client.model_results import RolloutProgress, RolloutResult
+from inkling_client.operation_handle import OperationHandle
 
 model_app = typer.Typer(
     name="model",
@@ -62,7 +65,7 @@ def status(
         found = client.model.status()
     if json_lines:
         error = error_fields(found.last_error) if found.last_error is not None else None
-        _write(
+        write(
             line(
                 version=found.version,
                 model_version=found.model_version,
@@ -72,7 +75,7 @@ def status(
             )
         )
         for version in found.versions:
-            _write(value_line(version))
+            write(value_line(version))
         return
     console = Console(highlight=False)
     console.print(status_view(found))
@@ -138,74 +141,17 @@ def rollback(
 def _follow(handle: RolloutHandle, *, wait: bool, json_lines: bool) -> None:
     """Shows a rollout to its end, or that it runs."""
     if not wait:
-        _say_started(handle.name, json_lines=json_lines)
+        _VIEW.say_started(handle.name, json_lines=json_lines)
         return
     try:
-        result = _watch(handle, json_lines=json_lines)
+        result = _VIEW.watch(handle, json_lines=json_lines)
     except KeyboardInterrupt:
-        _cancel(handle, json_lines=json_lines)
+        _VIEW.cancel(handle, json_lines=json_lines)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except (RolloutFailed, RolloutCancelled) as error:
         _say_failed(handle, error, json_lines=json_lines)
         fail(EXIT_SOME_FAILED, error.message)
-    _show(handle, result, json_lines=json_lines)
-
-
-def _watch(handle: RolloutHandle, *, json_lines: bool) -> RolloutResult:
-    if json_lines:
-        return handle.wait(_lines())
-    # Where stdout is no terminal, the bar still is for whoever looks at stderr.
-    console = Console(highlight=False, stderr=not sys.stdout.isatty())
-    with stage_bar(console) as show:
-        return handle.wait(show)
-
-
-def _lines() -> Callable[[RolloutProgress], None]:
-    """Prints a line whenever something has changed."""
-    last = ""
-
-    def show(progress: RolloutProgress) -> None:
-        nonlocal last
-        text = line(
-            name=progress.name,
-            stage=progress.stage,
-            done_count=progress.done_count,
-            total_count=progress.total_count,
-        )
-        if text != last and not progress.done:
-            last = text
-            _write(text)
-
-    return show
-
-
-def _cancel(handle: RolloutHandle, *, json_lines: bool) -> None:
-    """Asks the server to end it, and says what has become of it."""
-    errors = Console(highlight=False, stderr=True)
-    errors.print("cancelling the rollout ...")
-    handle.cancel()
-    try:
-        result = handle.wait()
-    except RolloutCancelled as error:
-        if json_lines:
-            _write(line(name=handle.name, error=error_fields(error)))
-        base = handle.progress().base_model_version
-        words = f"cancelled: model {base} goes on serving"
-        errors.print(Text(printable(words), "yellow", overflow="fold"))
-    except RolloutFailed as error:
-        fail(EXIT_INTERRUPTED, error.message)
-    else:
-        errors.print("too late: it was done already")
-        _show(handle, result, json_lines=json_lines)
-
-
-def _show(handle: RolloutHandle, result: RolloutResult, *, json_lines: bool) -> None:
-    progress = handle.progress()
-    if json_lines:
-        _write(line(name=handle.name, stage_s=progress.stage_s, result=result))
-        return
-    console = Console(highlight=False)
-    console.print(rollout_summary(result, progress))
+    _show(handle, result, json_lines)
 
 
 def _say_failed(
@@ -214,21 +160,30 @@ def _say_failed(
     """What is known of a rollout that changed nothing: its report, where it got so far."""
     report = handle.progress().report
     if json_lines:
-        _write(line(name=handle.name, error=error_fields(error), report=report))
+        write(line(name=handle.name, error=error_fields(error), report=report))
     elif report is not None:
         console = Console(highlight=False)
         console.print(report_table(report))
 
 
-def _say_started(name: str, *, json_lines: bool) -> None:
+def _show(
+    handle: OperationHandle[RolloutProgress, RolloutResult], result: RolloutResult, json_lines: bool
+) -> None:
+    progress = handle.progress()
     if json_lines:
-        _write(line(name=name))
+        write(line(name=handle.name, stage_s=progress.stage_s, result=result))
         return
     console = Console(highlight=False)
-    console.print(Text(printable(f"{name} runs"), "bold green"))
-    console.print(Text("`inkling model status` says what becomes of it", "dim"))
+    console.print(rollout_summary(result, progress))
 
 
-def _write(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+_VIEW = OperationView(
+    what="rollout",
+    started="`inkling model status` says what becomes of it",
+    words=progress_words,
+    more_fields=lambda _: {},
+    goes_on=lambda progress: f"model {progress.base_model_version}",
+    show=_show,
+    cancelled=RolloutCancelled,
+    failed=RolloutFailed,
+)

@@ -3,12 +3,9 @@
 This module does not know how a rollout is watched (`cli_model.py`).
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
-from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -21,8 +18,6 @@ from inkling_client.model_results import (
     RolloutResult,
 )
 
-_BAR_WIDTH = 20
-_STAGE_WIDTH = 10
 _UNITS = {"embedding": "phrases", "canary": "pictures"}
 _DECISIONS = {
     "accepted": ("accepted", "bold green"),
@@ -30,38 +25,6 @@ _DECISIONS = {
     "forced": ("beyond a limit, and forced", "bold yellow"),
     "informative": ("for information: a rollback needs no verdict", "dim"),
 }
-
-
-@contextmanager
-def stage_bar(console: Console) -> Iterator[Callable[[RolloutProgress], None]]:
-    """A bar for each stage while the block runs, where people can see it; yields what moves it."""
-    if not console.file.isatty():
-        yield lambda _: None
-        return
-    columns = (
-        TextColumn(f"{{task.description:<{_STAGE_WIDTH}}}"),
-        BarColumn(bar_width=_BAR_WIDTH),
-        TextColumn("{task.fields[words]}"),
-    )
-    # Without redirect_stdout=False, rich would send what is written to stdout to the bar's console.
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task("starting", total=None, words="")
-        ended: set[str] = set()
-
-        def show(progress: RolloutProgress) -> None:
-            for stage, took_s in progress.stage_s.items():
-                if stage not in ended:
-                    ended.add(stage)
-                    bar.console.print(Text(f"{stage:<{_STAGE_WIDTH}} {took_s:6.1f} s", "dim"))
-            bar.update(
-                task,
-                description=progress.stage or "starting",
-                completed=progress.done_count,
-                words=progress_words(progress),
-            )
-            bar.tasks[0].total = progress.total_count or None
-
-        yield show
 
 
 def progress_words(progress: RolloutProgress) -> str:

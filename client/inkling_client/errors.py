@@ -256,17 +256,8 @@ def no_answer_for(stall_timeout_s: float) -> InklingClientError:
     )
 
 
-def refresh_not_done(timeout_s: float) -> InklingClientError:
-    """A refresh runs on, and its caller would not wait longer."""
-    return _not_done("refresh", timeout_s)
-
-
-def rollout_not_done(timeout_s: float) -> InklingClientError:
-    """A rollout runs on, and its caller would not wait longer."""
-    return _not_done("rollout", timeout_s)
-
-
-def _not_done(what: str, timeout_s: float) -> InklingClientError:
+def operation_not_done(what: str, timeout_s: float) -> InklingClientError:
+    """A refresh or rollout runs on, and its caller would not wait longer."""
     return DeadlineExceeded(
         f"the {what} was not done within {timeout_s:g} s; it goes on",
         reason="DEADLINE_EXCEEDED",

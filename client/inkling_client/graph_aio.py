@@ -9,23 +9,18 @@
 This module does not know the rules of retrying (`retry.py`).
 """
 
-import asyncio
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections.abc import AsyncGenerator
 
 import grpc
-from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.longrunning import operations_pb2_grpc
 from grpc import aio
 
 from inkling.v1 import graph_pb2, graph_pb2_grpc
-from inkling_client.errors import InklingClientError, from_rpc_error, refresh_not_done
+from inkling_client.errors import from_rpc_error
 from inkling_client.graph_calls import (
-    CANCEL_TIMEOUT_S,
     EXPORT_TIMEOUT_S,
     FORMATS,
     PAGE_SIZE,
-    POLL_S,
     ROLLBACK_TIMEOUT_S,
     EdgeKind,
     ExportFormat,
@@ -33,7 +28,6 @@ from inkling_client.graph_calls import (
     choose,
     interests_request,
     neighbors_request,
-    wait_request,
 )
 from inkling_client.graph_results import (
     GraphDiff,
@@ -47,27 +41,8 @@ from inkling_client.graph_results import (
     interest_of,
     neighbor_of,
 )
-from inkling_client.refresh_results import (
-    RefreshProgress,
-    RefreshResult,
-    refresh_outcome,
-    refresh_progress,
-)
-
-T = TypeVar("T")
-
-
-class AsyncCaller(Protocol):
-    """Awaits `call(seconds left)` and turns its errors into typed ones."""
-
-    async def __call__(
-        self,
-        call: Callable[[float], Awaitable[T]],
-        timeout_s: float | None = None,
-        *,
-        once: bool = False,
-    ) -> T:
-        """Tries until it works, its error is final, or time is up; `once`: a single time."""
+from inkling_client.operation_aio import AsyncCaller, AsyncOperationHandle
+from inkling_client.refresh_results import REFRESH, RefreshProgress, RefreshResult
 
 
 class AsyncGraphClient:
@@ -194,59 +169,7 @@ class AsyncGraphClient:
         return answer.previous_version
 
 
-class AsyncRefreshHandle:
-    """One refresh, running or ended; see `RefreshHandle`.
+class AsyncRefreshHandle(AsyncOperationHandle[RefreshProgress, RefreshResult]):
+    """One refresh, running or ended; see `RefreshHandle`."""
 
-    Attributes:
-        name: of its operation.
-    """
-
-    def __init__(
-        self, name: str, operations: operations_pb2_grpc.OperationsStub, caller: AsyncCaller
-    ) -> None:
-        self.name = name
-        self._operations = operations
-        self._call = caller
-
-    async def progress(self) -> RefreshProgress:
-        """How far it is. Raises UnknownOperation where the server has forgotten it."""
-        request = operations_pb2.GetOperationRequest(name=self.name)
-        operation = await self._call(lambda s: self._operations.GetOperation(request, timeout=s))
-        return refresh_progress(operation)
-
-    async def wait(
-        self,
-        on_progress: Callable[[RefreshProgress], object] | None = None,
-        *,
-        timeout_s: float = float("inf"),
-    ) -> RefreshResult:
-        """Returns when it has succeeded; arguments and errors are those of `RefreshHandle.wait`."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            asked_s = time.monotonic()
-            operation = await self._wait_a_moment(deadline - asked_s)
-            if on_progress is not None:
-                on_progress(refresh_progress(operation))
-            outcome = refresh_outcome(operation)
-            if isinstance(outcome, InklingClientError):
-                raise outcome
-            if outcome is not None:
-                return outcome
-            now_s = time.monotonic()
-            if now_s >= deadline:
-                raise refresh_not_done(timeout_s)
-            # Servers may answer early.
-            await asyncio.sleep(max(min(asked_s + POLL_S, deadline) - now_s, 0.0))
-
-    async def cancel(self) -> None:
-        """Ends it, and returns when it has ended; does nothing where it is too late."""
-        request = operations_pb2.CancelOperationRequest(name=self.name)
-        await self._call(
-            lambda s: self._operations.CancelOperation(request, timeout=s), CANCEL_TIMEOUT_S
-        )
-
-    async def _wait_a_moment(self, left_s: float) -> operations_pb2.Operation:
-        request, call_s = wait_request(self.name, left_s)
-        return await self._call(
-            lambda s: self._operations.WaitOperation(request, timeout=s), call_s
-        )
+    _kind = REFRESH

@@ -1,14 +1,10 @@
-"""What both clients of the graph share: requests, the words for their choices, and waiting.
+"""What both clients of the graph share: requests, and the words for their choices.
 
 This module does not know connections: `graph_client.py` and `graph_aio.py` have them.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Literal, TypeVar
-
-from google.longrunning import operations_pb2
-from google.protobuf import duration_pb2
 
 from inkling.v1 import graph_pb2
 
@@ -18,13 +14,8 @@ ExportFormat = Literal["graphml", "gexf", "json"]
 PAGE_SIZE = 1_000
 
 # Longer than a call's usual deadline: they wait for something to be done.
-CANCEL_TIMEOUT_S = 60.0
 ROLLBACK_TIMEOUT_S = 300.0
 EXPORT_TIMEOUT_S = 600.0
-# How long a server may hold a call that waits for a refresh: news of its progress come as often.
-POLL_S = 0.5
-# What a waiting call gets beyond the time that it asked for.
-_ANSWER_S = 10.0
 
 ORDERS: Mapping[Order, graph_pb2.InterestOrder.ValueType] = {
     "phrase": graph_pb2.INTEREST_ORDER_PHRASE,
@@ -76,20 +67,6 @@ def neighbors_request(
         graph_version=graph_version,
         page_size=page_size,
     )
-
-
-def wait_request(name: str, left_s: float) -> tuple[operations_pb2.WaitOperationRequest, float]:
-    """A request to wait a moment for a refresh, and the deadline of its call in seconds.
-
-    Args:
-        name: of the operation.
-        left_s: how long the caller would wait yet.
-    """
-    timeout_s = max(min(POLL_S, left_s), 0.0)
-    timeout = duration_pb2.Duration()
-    timeout.FromNanoseconds(math.ceil(timeout_s * 1e9))
-    request = operations_pb2.WaitOperationRequest(name=name, timeout=timeout)
-    return request, timeout_s + _ANSWER_S
 
 
 def choose(field: str, word: K, values: Mapping[K, V]) -> V:

@@ -10,21 +10,17 @@ This module does not know the rules of retrying (`retry.py`). The same for async
 is `graph_aio.py`.
 """
 
-import time
-from collections.abc import Callable, Generator
-from typing import Protocol, TypeVar
+from collections.abc import Generator
 
 import grpc
-from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.longrunning import operations_pb2_grpc
 
 from inkling.v1 import graph_pb2, graph_pb2_grpc
-from inkling_client.errors import InklingClientError, from_rpc_error, refresh_not_done
+from inkling_client.errors import from_rpc_error
 from inkling_client.graph_calls import (
-    CANCEL_TIMEOUT_S,
     EXPORT_TIMEOUT_S,
     FORMATS,
     PAGE_SIZE,
-    POLL_S,
     ROLLBACK_TIMEOUT_S,
     EdgeKind,
     ExportFormat,
@@ -32,7 +28,6 @@ from inkling_client.graph_calls import (
     choose,
     interests_request,
     neighbors_request,
-    wait_request,
 )
 from inkling_client.graph_results import (
     GraphDiff,
@@ -46,23 +41,8 @@ from inkling_client.graph_results import (
     interest_of,
     neighbor_of,
 )
-from inkling_client.refresh_results import (
-    RefreshProgress,
-    RefreshResult,
-    refresh_outcome,
-    refresh_progress,
-)
-
-T = TypeVar("T")
-
-
-class Caller(Protocol):
-    """Calls `call(seconds left)` and turns its errors into typed ones."""
-
-    def __call__(
-        self, call: Callable[[float], T], timeout_s: float | None = None, *, once: bool = False
-    ) -> T:
-        """Tries until it works, its error is final, or time is up; `once`: a single time."""
+from inkling_client.operation_handle import Caller, OperationHandle
+from inkling_client.refresh_results import REFRESH, RefreshProgress, RefreshResult
 
 
 class GraphClient:
@@ -212,64 +192,7 @@ class GraphClient:
         return answer.previous_version
 
 
-class RefreshHandle:
-    """One refresh, running or ended.
+class RefreshHandle(OperationHandle[RefreshProgress, RefreshResult]):
+    """One refresh, running or ended; `wait` raises RefreshFailed, RefreshCancelled."""
 
-    Attributes:
-        name: of its operation.
-    """
-
-    def __init__(
-        self, name: str, operations: operations_pb2_grpc.OperationsStub, caller: Caller
-    ) -> None:
-        self.name = name
-        self._operations = operations
-        self._call = caller
-
-    def progress(self) -> RefreshProgress:
-        """How far it is. Raises UnknownOperation where the server has forgotten it."""
-        request = operations_pb2.GetOperationRequest(name=self.name)
-        operation = self._call(lambda s: self._operations.GetOperation(request, timeout=s))
-        return refresh_progress(operation)
-
-    def wait(
-        self,
-        on_progress: Callable[[RefreshProgress], object] | None = None,
-        *,
-        timeout_s: float = float("inf"),
-    ) -> RefreshResult:
-        """Returns when it has succeeded.
-
-        Args:
-            on_progress: told how far it is, about twice a second and at the end.
-            timeout_s: how long to wait; the refresh goes on after it.
-
-        Raises:
-            RefreshFailed, RefreshCancelled: it has ended otherwise.
-            DeadlineExceeded: it runs longer than `timeout_s`.
-        """
-        deadline = time.monotonic() + timeout_s
-        while True:
-            asked_s = time.monotonic()
-            operation = self._wait_a_moment(deadline - asked_s)
-            if on_progress is not None:
-                on_progress(refresh_progress(operation))
-            outcome = refresh_outcome(operation)
-            if isinstance(outcome, InklingClientError):
-                raise outcome
-            if outcome is not None:
-                return outcome
-            now_s = time.monotonic()
-            if now_s >= deadline:
-                raise refresh_not_done(timeout_s)
-            # Servers may answer early.
-            time.sleep(max(min(asked_s + POLL_S, deadline) - now_s, 0.0))
-
-    def cancel(self) -> None:
-        """Ends it, and returns when it has ended; does nothing where it is too late."""
-        request = operations_pb2.CancelOperationRequest(name=self.name)
-        self._call(lambda s: self._operations.CancelOperation(request, timeout=s), CANCEL_TIMEOUT_S)
-
-    def _wait_a_moment(self, left_s: float) -> operations_pb2.Operation:
-        request, call_s = wait_request(self.name, left_s)
-        return self._call(lambda s: self._operations.WaitOperation(request, timeout=s), call_s)
+    _kind = REFRESH

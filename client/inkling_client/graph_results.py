@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from google.protobuf import timestamp_pb2
+from google.protobuf.descriptor import EnumDescriptor
 
 from inkling.v1 import graph_pb2
 
@@ -224,3 +225,12 @@ def graph_diff(response: graph_pb2.DiffGraphsResponse) -> GraphDiff:
 def utc(time: timestamp_pb2.Timestamp) -> datetime:
     """A moment, in UTC."""
     return time.ToDatetime(tzinfo=UTC)
+
+
+def enum_word(enum: EnumDescriptor, number: int) -> str:
+    """A value's name without its prefix; "" where this client does not know it."""
+    value = enum.values_by_number.get(number)
+    if value is None or number == 0:
+        return ""
+    prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    return value.name.removeprefix(prefix).lower()

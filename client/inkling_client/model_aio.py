@@ -8,25 +8,18 @@
 This module does not know the rules of retrying (`retry.py`).
 """
 
-import asyncio
-import time
-from collections.abc import Callable
-
-from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.longrunning import operations_pb2_grpc
 from grpc import aio
 
 from inkling.v1 import model_pb2, model_pb2_grpc
-from inkling_client.errors import InklingClientError, rollout_not_done
-from inkling_client.graph_aio import AsyncCaller
-from inkling_client.graph_calls import CANCEL_TIMEOUT_S, POLL_S, wait_request
 from inkling_client.model_results import (
+    ROLLOUT,
     ModelStatus,
     RolloutProgress,
     RolloutResult,
     model_status,
-    rollout_outcome,
-    rollout_progress,
 )
+from inkling_client.operation_aio import AsyncCaller, AsyncOperationHandle
 
 
 class AsyncModelClient:
@@ -79,59 +72,7 @@ class AsyncModelClient:
         return AsyncRolloutHandle(name, self._operations, self._call)
 
 
-class AsyncRolloutHandle:
-    """One rollout, running or ended; see `RolloutHandle`.
+class AsyncRolloutHandle(AsyncOperationHandle[RolloutProgress, RolloutResult]):
+    """One rollout, running or ended; see `RolloutHandle`."""
 
-    Attributes:
-        name: of its operation.
-    """
-
-    def __init__(
-        self, name: str, operations: operations_pb2_grpc.OperationsStub, caller: AsyncCaller
-    ) -> None:
-        self.name = name
-        self._operations = operations
-        self._call = caller
-
-    async def progress(self) -> RolloutProgress:
-        """How far it is. Raises UnknownOperation where the server has forgotten it."""
-        request = operations_pb2.GetOperationRequest(name=self.name)
-        operation = await self._call(lambda s: self._operations.GetOperation(request, timeout=s))
-        return rollout_progress(operation)
-
-    async def wait(
-        self,
-        on_progress: Callable[[RolloutProgress], object] | None = None,
-        *,
-        timeout_s: float = float("inf"),
-    ) -> RolloutResult:
-        """Returns when it has succeeded; arguments and errors are those of `RolloutHandle.wait`."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            asked_s = time.monotonic()
-            operation = await self._wait_a_moment(deadline - asked_s)
-            if on_progress is not None:
-                on_progress(rollout_progress(operation))
-            outcome = rollout_outcome(operation)
-            if isinstance(outcome, InklingClientError):
-                raise outcome
-            if outcome is not None:
-                return outcome
-            now_s = time.monotonic()
-            if now_s >= deadline:
-                raise rollout_not_done(timeout_s)
-            # Servers may answer early.
-            await asyncio.sleep(max(min(asked_s + POLL_S, deadline) - now_s, 0.0))
-
-    async def cancel(self) -> None:
-        """Ends it, and returns when it has ended; does nothing where it is too late."""
-        request = operations_pb2.CancelOperationRequest(name=self.name)
-        await self._call(
-            lambda s: self._operations.CancelOperation(request, timeout=s), CANCEL_TIMEOUT_S
-        )
-
-    async def _wait_a_moment(self, left_s: float) -> operations_pb2.Operation:
-        request, call_s = wait_request(self.name, left_s)
-        return await self._call(
-            lambda s: self._operations.WaitOperation(request, timeout=s), call_s
-        )
+    _kind = ROLLOUT

@@ -9,24 +9,18 @@ This module does not know the rules of retrying (`retry.py`). The same for async
 `model_aio.py`.
 """
 
-import time
-from collections.abc import Callable
-
 import grpc
-from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.longrunning import operations_pb2_grpc
 
 from inkling.v1 import model_pb2, model_pb2_grpc
-from inkling_client.errors import InklingClientError, rollout_not_done
-from inkling_client.graph_calls import CANCEL_TIMEOUT_S, POLL_S, wait_request
-from inkling_client.graph_client import Caller
 from inkling_client.model_results import (
+    ROLLOUT,
     ModelStatus,
     RolloutProgress,
     RolloutResult,
     model_status,
-    rollout_outcome,
-    rollout_progress,
 )
+from inkling_client.operation_handle import Caller, OperationHandle
 
 
 class ModelClient:
@@ -91,64 +85,10 @@ class ModelClient:
         return RolloutHandle(name, self._operations, self._call)
 
 
-class RolloutHandle:
+class RolloutHandle(OperationHandle[RolloutProgress, RolloutResult]):
     """One rollout, running or ended.
 
-    Attributes:
-        name: of its operation.
+    `wait` raises RolloutRefused, RolloutFailed, RolloutCancelled.
     """
 
-    def __init__(
-        self, name: str, operations: operations_pb2_grpc.OperationsStub, caller: Caller
-    ) -> None:
-        self.name = name
-        self._operations = operations
-        self._call = caller
-
-    def progress(self) -> RolloutProgress:
-        """How far it is. Raises UnknownOperation where the server has forgotten it."""
-        request = operations_pb2.GetOperationRequest(name=self.name)
-        operation = self._call(lambda s: self._operations.GetOperation(request, timeout=s))
-        return rollout_progress(operation)
-
-    def wait(
-        self,
-        on_progress: Callable[[RolloutProgress], object] | None = None,
-        *,
-        timeout_s: float = float("inf"),
-    ) -> RolloutResult:
-        """Returns when it has succeeded.
-
-        Args:
-            on_progress: told how far it is, about twice a second and at the end.
-            timeout_s: how long to wait; the rollout goes on after it.
-
-        Raises:
-            RolloutRefused, RolloutFailed, RolloutCancelled: it has ended otherwise.
-            DeadlineExceeded: it runs longer than `timeout_s`.
-        """
-        deadline = time.monotonic() + timeout_s
-        while True:
-            asked_s = time.monotonic()
-            operation = self._wait_a_moment(deadline - asked_s)
-            if on_progress is not None:
-                on_progress(rollout_progress(operation))
-            outcome = rollout_outcome(operation)
-            if isinstance(outcome, InklingClientError):
-                raise outcome
-            if outcome is not None:
-                return outcome
-            now_s = time.monotonic()
-            if now_s >= deadline:
-                raise rollout_not_done(timeout_s)
-            # Servers may answer early.
-            time.sleep(max(min(asked_s + POLL_S, deadline) - now_s, 0.0))
-
-    def cancel(self) -> None:
-        """Ends it, and returns when it has ended; does nothing where it is too late."""
-        request = operations_pb2.CancelOperationRequest(name=self.name)
-        self._call(lambda s: self._operations.CancelOperation(request, timeout=s), CANCEL_TIMEOUT_S)
-
-    def _wait_a_moment(self, left_s: float) -> operations_pb2.Operation:
-        request, call_s = wait_request(self.name, left_s)
-        return self._call(lambda s: self._operations.WaitOperation(request, timeout=s), call_s)
+    _kind = ROLLOUT

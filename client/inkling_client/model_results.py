@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from google.longrunning import operations_pb2
-from google.protobuf.descriptor import EnumDescriptor
 
 from inkling.v1 import model_pb2
 from inkling_client.errors import InklingClientError, from_status
-from inkling_client.graph_results import utc
+from inkling_client.graph_results import enum_word, utc
+from inkling_client.operation_calls import OperationKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +213,9 @@ def rollout_outcome(
     )
 
 
+ROLLOUT = OperationKind("rollout", rollout_progress, rollout_outcome)
+
+
 def _version(message: model_pb2.ModelVersion) -> ModelVersion:
     has_calibration = message.HasField("calibrated_time")
     return ModelVersion(
@@ -229,7 +232,7 @@ def _version(message: model_pb2.ModelVersion) -> ModelVersion:
 
 def _report(message: model_pb2.CanaryReport) -> CanaryReport:
     return CanaryReport(
-        decision=_word(model_pb2.CanaryDecision.DESCRIPTOR, message.decision),
+        decision=enum_word(model_pb2.CanaryDecision.DESCRIPTOR, message.decision),
         problems=tuple(message.problems),
         folder_count=message.folder_count,
         live_count=message.live_count,
@@ -248,13 +251,4 @@ def _report(message: model_pb2.CanaryReport) -> CanaryReport:
 
 
 def _stage(number: model_pb2.RolloutStage.ValueType) -> str:
-    return _word(model_pb2.RolloutStage.DESCRIPTOR, number)
-
-
-def _word(enum: EnumDescriptor, number: int) -> str:
-    """A value's name without its prefix; "" where this client does not know it."""
-    value = enum.values_by_number.get(number)
-    if value is None or number == 0:
-        return ""
-    prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
-    return value.name.removeprefix(prefix).lower()
+    return enum_word(model_pb2.RolloutStage.DESCRIPTOR, number)

@@ -11,7 +11,8 @@ from google.longrunning import operations_pb2
 
 from inkling.v1 import graph_pb2
 from inkling_client.errors import InklingClientError, from_status
-from inkling_client.graph_results import Interest, interests_of, utc
+from inkling_client.graph_results import Interest, enum_word, interests_of, utc
+from inkling_client.operation_calls import OperationKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +136,8 @@ def refresh_outcome(
     )
 
 
+REFRESH = OperationKind("refresh", refresh_progress, refresh_outcome)
+
+
 def _stage(number: graph_pb2.RefreshStage.ValueType) -> str:
-    value = graph_pb2.RefreshStage.DESCRIPTOR.values_by_number.get(number)
-    if value is None or number == graph_pb2.REFRESH_STAGE_UNSPECIFIED:
-        return ""
-    return value.name.removeprefix("REFRESH_STAGE_").lower()
+    return enum_word(graph_pb2.RefreshStage.DESCRIPTOR, number)

@@ -20,7 +20,7 @@ from inkling_client import (
     UnknownInterest,
     UnknownOperation,
 )
-from inkling_client.graph_calls import wait_request
+from inkling_client.operation_calls import wait_request
 from tests.client.conftest import QUICK
 from tests.client.fake_graph import OLD_VERSION, OPERATION, VERSION, FakeGraph
 from tests.client.fake_server import DOWN, RunningServer, status
