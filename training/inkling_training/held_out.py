@@ -10,7 +10,7 @@ Legend: B pictures, V interests, D dimensions.
 
 import hashlib
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,10 +145,9 @@ def gold_fingerprint(held_out: HeldOut) -> str:
     return digest.hexdigest()[:16]
 
 
-def keys_digest(records: Sequence[Record]) -> str:
-    """How a calibration names the pictures that fitted it (`Calibration.fitted_on`)."""
-    keys = sorted(record.key for record in records)
-    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+def keys_digest(keys: Iterable[str]) -> str:
+    """Names a set of pictures, 16 hexadecimal digits: `Calibration.fitted_on`."""
+    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:16]
 
 
 def _cached(path: Path | None, make: Callable[[], Embeddings]) -> Embeddings:

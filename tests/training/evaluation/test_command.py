@@ -184,7 +184,11 @@ def test_pictures_that_fitted_the_calibration_are_not_judged(
         for record in validation(load_records(place.folder / "data"))
         if zlib.crc32(record.key.encode()) % 2 == 0
     ]
-    path.write_text(json.dumps(document | {"fitted_on": keys_digest(half), "format": 2}))
+    path.write_text(
+        json.dumps(
+            document | {"fitted_on": keys_digest(record.key for record in half), "format": 2}
+        )
+    )
     assert place.run("--pictures", "all", model="fitted") == 2
     assert "fitted the calibration" in capsys.readouterr().err
     assert place.run("--pictures", "all") == 0

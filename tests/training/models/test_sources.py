@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel, Siglip2Config, Si
 
 from inkling_server.interests.snapshot import load_snapshot, newest_snapshot
 from inkling_server.model_manifest import PixelSpec, TextSpec
-from inkling_training.export.samples import DEFAULT_GRAPH
+from inkling_training.data import DEFAULT_GRAPH
 from inkling_training.models.hub_dual import FullRowText
 from inkling_training.models.loaded import LoadedModel
 from inkling_training.models.sources import UnknownModel, load_source

@@ -30,6 +30,7 @@ from inkling_training.calibration.operating import (
     point,
     precision_at_coverage,
 )
+from inkling_training.held_out import keys_digest
 
 _COLUMNS = ("log_loss", "ece", "ece_likely", "mean_ap", "precision", "coverage", "same_coverage")
 
@@ -91,7 +92,7 @@ def calibrate(
         graph_version=given.graph.version,
         method=choice.chosen.name,
         data=inputs.description(data),
-        fitted_on=inputs.digest(data),
+        fitted_on=keys_digest(data.keys),
         validation=figures_of_chosen,
     )
     say(_table(rows, choice.chosen.name))

@@ -4,7 +4,6 @@ Half 0 of the validation pictures (by a checksum of their keys) fits and tunes, 
 """
 
 import argparse
-import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,11 +76,6 @@ def load(arguments: argparse.Namespace) -> Inputs:
         fitting=FitData.of(whole.half(0), graph.edges, named_V),
         judging=FitData.of(whole.half(1), graph.edges, named_V),
     )
-
-
-def digest(data: FitData) -> str:
-    """Names the pictures of a fit, 16 hexadecimal digits."""
-    return hashlib.sha256("\n".join(sorted(data.keys)).encode()).hexdigest()[:16]
 
 
 def description(data: FitData) -> str:

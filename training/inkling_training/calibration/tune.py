@@ -32,6 +32,7 @@ from inkling_training.calibration import artifact, choose, inputs, operating
 from inkling_training.calibration.figures import GREATEST_TOP_N, Tops, judge, scorer
 from inkling_training.calibration.inputs import Inputs
 from inkling_training.calibration.operating import Point
+from inkling_training.held_out import keys_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ def _unseen_scores(
 ) -> tuple[Tops, str]:
     """Best tags of half 0 by scores that did not learn from the picture, and how they came."""
     learned = calibration.curve is not None or bool(calibration.tag_offsets)
-    if learned and calibration.fitted_on == inputs.digest(given.fitting):
+    if learned and calibration.fitted_on == keys_digest(given.fitting.keys):
         say(f"half 0 fitted this calibration: {calibration.method} is fitted again, fold by fold")
         found = choose.candidates(given.fitting, (calibration.method,), say=say)
         if not found:

@@ -117,7 +117,9 @@ def load_inputs(
         )
     whole = embed_held_out(model, snapshot, held_out, cache)
     judged = whole.half(1) if halves == "judged" else whole
-    if halves == "all" and calibration.fitted_on == keys_digest(whole.half(0).records):
+    if halves == "all" and calibration.fitted_on == keys_digest(
+        record.key for record in whole.half(0).records
+    ):
         raise InputsInvalid(
             "half of these pictures fitted the calibration: judge the others, --pictures judged"
         )

@@ -18,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inkling_server import interests
 from inkling_server.errors import InklingError
 from inkling_server.images import ImageLimits, decode
 from inkling_server.interests.snapshot import load_snapshot, newest_snapshot
 from inkling_server.model_manifest import PixelSpec
 from inkling_training.bundled import PHOTOS
+from inkling_training.data import DEFAULT_GRAPH
 
-DEFAULT_GRAPH = Path(interests.__file__).parent / "default_graph"
 SYNTHETIC = 24
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.interests.snapshot import load_snapshot, newest_snapshot
-from inkling_training.data import REPOSITORY
+from inkling_training.data import DEFAULT_GRAPH
 from inkling_training.fit.batches import Batches, Makers, Pairs, Plan, gather_facts
 from inkling_training.fit.checkpoints import Checkpoints
 from inkling_training.fit.distributed import World, join_world, leave_world, wait_for_all
@@ -47,7 +47,6 @@ from inkling_training.models.pairwise import Pairwise
 from inkling_training.models.start import Layers, from_source, from_towers, tokens_of, with_decoder
 from inkling_training.pixels import pixels_of
 
-GRAPH = REPOSITORY / "server" / "inkling_server" / "interests" / "default_graph"
 # Zhai et al. (2023): with many wrong pairs and few right ones, start by saying "wrong".
 _SIGMOID_SCALE, _SIGMOID_BIAS = 10.0, -10.0
 
@@ -65,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     if world.device.type == "cuda":
         demand_determinism()
     try:
-        snapshot = newest_snapshot(options.graph or GRAPH)
+        snapshot = newest_snapshot(options.graph or DEFAULT_GRAPH)
         complete = _train(options, objective, tuning, world, load_snapshot(snapshot), snapshot.name)
     except ValueError as error:
         raise SystemExit(str(error)) from error

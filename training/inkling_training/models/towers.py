@@ -12,6 +12,7 @@ Legend: B rows, H x W pixels, L tokens, P regions, C channels.
 """
 
 import logging
+from abc import ABC, abstractmethod
 from typing import Any, Literal, NamedTuple, Self, cast
 
 import torch
@@ -40,7 +41,7 @@ class PictureFeatures(NamedTuple):
     regions_BPC: Tensor
 
 
-class Tower(nn.Module):
+class Tower(nn.Module, ABC):
     """A backbone whose batch norms never learn statistics, and which sleeps while it is frozen.
 
     Batch norms stay in eval mode for ever: the statistics of a small batch are worse than those of
@@ -64,9 +65,9 @@ class Tower(nn.Module):
         """What of the backbone holds this tower's own blocks."""
         return self.backbone
 
+    @abstractmethod
     def document(self) -> dict[str, Any]:
         """What rebuilds this tower, but for its weights."""
-        raise NotImplementedError
 
 
 class PictureTower(Tower):
