@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from inkling_training.heads import ConseHead, LinearHead
+from inkling_training.heads import ConseHead
+from inkling_training.models.similarity import HeadSpec, ProjectionHead
 
 pytestmark = pytest.mark.training
 
@@ -51,5 +52,5 @@ def test_classifier_never_learns() -> None:
 
 
 def test_linear_head_needs_no_classifier() -> None:
-    embeddings_BD = LinearHead(5, 6)(torch.randn(3, 1, 5))
+    embeddings_BD = ProjectionHead(HeadSpec("linear", 5, 6))(torch.randn(3, 5))
     assert embeddings_BD.norm(dim=-1).tolist() == pytest.approx([1, 1, 1], abs=1e-5)

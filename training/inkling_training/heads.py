@@ -2,7 +2,7 @@
 
 `ConseHead` starts from what a classifier already knows: the embedding of a picture is the mean of
 its labels' text embeddings, weighted by the classifier's probabilities, plus what learning adds.
-`LinearHead` is for backbones without a classifier, like CLIP's.
+Backbones without a classifier, like CLIP's, have `models.similarity.ProjectionHead`.
 
 Source: Norouzi et al., "Zero-Shot Learning by Convex Combination of Semantic Embeddings" (2014).
 
@@ -15,18 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SOFT_TEMPERATURE = 2.0
-
-
-class LinearHead(nn.Module):
-    """Normalised linear projection of the whole picture's features."""
-
-    def __init__(self, channels: int, dimension: int) -> None:
-        super().__init__()
-        self.projection = nn.Linear(channels, dimension)
-
-    def forward(self, features_BPC: Tensor) -> Tensor:
-        """[B, P, C] -> [B, D], rows of length 1."""
-        return functional.normalize(self.projection(features_BPC[:, 0]), dim=-1)
 
 
 class ConseHead(nn.Module):
