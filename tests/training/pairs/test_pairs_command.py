@@ -2,9 +2,10 @@
 
 import io
 import json
-import multiprocessing
 import pickle
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -176,22 +177,40 @@ def test_any_sample_can_be_read_whatever_the_shards(run: Run, tmp_path: Path, li
     assert sum(shard["samples"] for shard in pairs.manifest["shards"]) == len(pairs)
 
 
-def _keys(pairs: object, numbers: list[int]) -> list[str]:
-    return [pairs[number].key for number in numbers]  # type: ignore[index]
+NUMBERS = [n % 12 for n in range(600)]
+
+# A process of its own forks: this one may hold threads of gRPC, whose fork can hang for ever.
+FORKS = """
+import json, multiprocessing, sys
+from pathlib import Path
+from inkling_training.pairs.dataset import open_pairs
+
+pairs = open_pairs(Path(sys.argv[1]))
+numbers = json.loads(sys.argv[2])
+first = pairs[0].key  # files are open when the fork comes
+
+def keys(numbers):
+    return [pairs[number].key for number in numbers]
+
+with multiprocessing.get_context("fork").Pool(2) as processes:
+    print(json.dumps(processes.map(keys, [numbers, numbers[::-1]], chunksize=1)))
+"""
 
 
 def test_threads_forks_and_pickles_read_at_once(run: Run, tmp_path: Path) -> None:
     run("--max-shard-mb", "0.005")
     pairs = open_pairs(tmp_path / "out")
     expected = [sample.key for sample in open_pairs(tmp_path / "out")]
-    numbers = [n % 12 for n in range(600)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda number: pairs[number].key, numbers))
-    assert found == [expected[number] for number in numbers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads about
-        with multiprocessing.get_context("fork").Pool(2) as processes:
-            parts = processes.starmap(_keys, [(pairs, numbers), (pairs, numbers[::-1])])
+        found = list(pool.map(lambda number: pairs[number].key, NUMBERS))
+    assert found == [expected[number] for number in NUMBERS]
+    forks = subprocess.run(
+        [sys.executable, "-c", FORKS, str(tmp_path / "out"), json.dumps(NUMBERS)],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    parts = json.loads(forks.stdout)
     assert parts[0] == parts[1][::-1] == found
     copy = pickle.loads(pickle.dumps(pairs))
     assert copy[3] == pairs[3]
