@@ -22,8 +22,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class ContentContext(_message.Message):
     """What a client knows about the content item that a picture belongs to. Every field is optional.
 
-    Version 0.1 accepts the context and does not use it: tags come from the picture alone, and
-    GetInfoResponse.uses_context is false.
+    Interests that its texts name are joined with those that the picture shows, into one ranking: see
+    Explanation. Longer texts are refused with ARGUMENT_OUT_OF_RANGE. A server that cannot read texts
+    says so: GetInfoResponse.uses_context is false, and tags come from the picture alone.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -33,12 +34,24 @@ class ContentContext(_message.Message):
     OVERLAY_TEXT_FIELD_NUMBER: _builtins.int
     COMMENTS_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
+    TRANSCRIPT_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     caption: _builtins.str
     """The author's own words under the item. At most 4,000 characters."""
     overlay_text: _builtins.str
     """Text drawn over the picture or video by its author. At most 4,000 characters."""
     title: _builtins.str
     """Headline of an article or name of an item. At most 1,000 characters."""
+    transcript: _builtins.str
+    """What is said in a video. At most 100,000 characters."""
+    location: _builtins.str
+    """A place's name, for example "Lisbon". At most 200 characters."""
+    body: _builtins.str
+    """An article's text or HTML. At most 100,000 characters."""
+    source: _builtins.str
+    """How the texts are read: "user_generated" (the default where empty), "short_video", "publisher"."""
     @_builtins.property
     def hashtags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Without the leading '#'. At most 64 of at most 100 characters each."""
@@ -55,10 +68,14 @@ class ContentContext(_message.Message):
         overlay_text: _builtins.str = ...,
         comments: _abc.Iterable[_builtins.str] | None = ...,
         title: _builtins.str = ...,
+        transcript: _builtins.str = ...,
+        location: _builtins.str = ...,
+        body: _builtins.str = ...,
+        source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "comments", b"comments", "hashtags", b"hashtags", "overlay_text", b"overlay_text", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "caption", b"caption", "comments", b"comments", "hashtags", b"hashtags", "location", b"location", "overlay_text", b"overlay_text", "source", b"source", "title", b"title", "transcript", b"transcript"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -104,8 +121,12 @@ Global___Tag: _TypeAlias = Tag  # noqa: Y015
 class Explanation(_message.Message):
     """How a score came about.
 
-      sum   = picture_logit + prior_logit + tag_logit
-      score = 1 / (1 + exp(-x)), where x is calibrated_logit if that is set, and the sum otherwise
+      sum           = picture_logit + prior_logit + tag_logit
+      picture score = 1 / (1 + exp(-x)), where x is calibrated_logit if that is set, else the sum
+      score         = 1 - (1 - picture score) * product over evidence of (1 - weight)
+
+    The last line is a noisy-or: each source is a witness of its own, and none can take back what another
+    has seen. Without evidence the score is the picture's. Where there is no picture, its score is 0.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -115,6 +136,7 @@ class Explanation(_message.Message):
     PRIOR_LOGIT_FIELD_NUMBER: _builtins.int
     TAG_LOGIT_FIELD_NUMBER: _builtins.int
     CALIBRATED_LOGIT_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     cosine: _builtins.float
     """Cosine of picture and interest embedding, in [-1, 1]."""
     picture_logit: _builtins.float
@@ -130,6 +152,10 @@ class Explanation(_message.Message):
     """The sum after the calibration's curve, which rises with the sum and is the same for every
     interest. Set only where the model's calibration has a curve.
     """
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
+        """What sources other than the picture say, the heaviest first."""
+
     def __init__(
         self,
         *,
@@ -138,13 +164,50 @@ class Explanation(_message.Message):
         prior_logit: _builtins.float = ...,
         tag_logit: _builtins.float = ...,
         calibrated_logit: _builtins.float | None = ...,
+        evidence: _abc.Iterable[Global___Evidence] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_calibrated_logit", b"_calibrated_logit", "calibrated_logit", b"calibrated_logit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibrated_logit", b"_calibrated_logit", "calibrated_logit", b"calibrated_logit", "cosine", b"cosine", "picture_logit", b"picture_logit", "prior_logit", b"prior_logit", "tag_logit", b"tag_logit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibrated_logit", b"_calibrated_logit", "calibrated_logit", b"calibrated_logit", "cosine", b"cosine", "evidence", b"evidence", "picture_logit", b"picture_logit", "prior_logit", b"prior_logit", "tag_logit", b"tag_logit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__calibrated_logit: _TypeAlias = _typing.Literal["calibrated_logit"]  # noqa: Y015
     _WhichOneofArgType__calibrated_logit: _TypeAlias = _typing.Literal["_calibrated_logit", b"_calibrated_logit"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__calibrated_logit) -> _WhichOneofReturnType__calibrated_logit | None: ...
 
 Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
+
+@_typing.final
+class Evidence(_message.Message):
+    """What one source says for an interest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    MENTION_COUNT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """"caption", "hashtag", "overlay", "title", "body", "transcript", "location", "comment", or "author":
+    what its author posts about.
+    """
+    weight: _builtins.float
+    """Probability in (0, 1) that this source is right."""
+    mention_count: _builtins.int
+    """Times that the source names the interest."""
+    text: _builtins.str
+    """The words that name it first, as they were sent, at most 100 characters. Empty for "author"."""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        weight: _builtins.float = ...,
+        mention_count: _builtins.int = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mention_count", b"mention_count", "source", b"source", "text", b"text", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
