@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.own_processes", "tests.triton_fixtures"]
+pytest_plugins = ["tests.own_processes", "tests.postgres_fixtures", "tests.triton_fixtures"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -8,6 +8,13 @@
     │   └── BadPageToken            BAD_PAGE_TOKEN
     ├── UnknownInterest             UNKNOWN_INTEREST
     ├── UnknownOperation            UNKNOWN_OPERATION
+    ├── UnknownUser                 UNKNOWN_USER
+    ├── UnknownContent              UNKNOWN_CONTENT
+    ├── ProfileEmpty                PROFILE_EMPTY
+    ├── NoClusters                  NO_CLUSTERS
+    ├── PeopleRefreshRunning        PEOPLE_REFRESH_RUNNING
+    ├── PeopleRefreshFailed         PEOPLE_REFRESH_FAILED
+    ├── PeopleRefreshCancelled      PEOPLE_REFRESH_CANCELLED
     ├── GraphVersionNotServed       GRAPH_VERSION_NOT_SERVED
     ├── RefreshRunning              REFRESH_RUNNING
     ├── RefreshFailed               REFRESH_FAILED
@@ -20,6 +27,7 @@
     ├── RolloutCancelled            ROLLOUT_CANCELLED
     ├── Overloaded                  OVERLOADED
     ├── EncoderDown                 ENCODER_DOWN
+    ├── StorageDown                 STORAGE_DOWN
     ├── ShuttingDown                SHUTTING_DOWN
     └── DeadlineExceeded            DEADLINE_EXCEEDED
 
@@ -127,6 +135,112 @@ class UnknownOperation(InklingError):
         super().__init__(
             "name: no such operation here; allowed: a name that an RPC of this server returned"
         )
+
+
+class UnknownUser(InklingError):
+    """Nothing is stored of this person.
+
+    Args:
+        field: the field that names the person.
+    """
+
+    reason = "UNKNOWN_USER"
+
+    def __init__(self, field: str = "user_id") -> None:
+        super().__init__(
+            f"{field}: nothing of this person is stored; allowed: somebody who engaged with an item"
+            " or posted one"
+        )
+        self.field = field
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"field": self.field}
+
+
+class UnknownContent(InklingError):
+    """No item of this id is stored.
+
+    Args:
+        field: the field that names the item.
+    """
+
+    reason = "UNKNOWN_CONTENT"
+
+    def __init__(self, field: str = "content_id") -> None:
+        super().__init__(f"{field}: no such item is stored; allowed: an item that was ingested")
+        self.field = field
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"field": self.field}
+
+
+class ProfileEmpty(InklingError):
+    """The person is known, and has kept no picture that a visual profile could be made of.
+
+    Args:
+        field: the field that names the person, or the collection.
+    """
+
+    reason = "PROFILE_EMPTY"
+
+    def __init__(self, field: str = "user_id") -> None:
+        super().__init__(
+            f"{field}: no picture with an embedding of the model that serves; allowed: pictures"
+            " that were liked, saved or shared, and ingested with this model"
+        )
+        self.field = field
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"field": self.field}
+
+
+class NoClusters(InklingError):
+    """There are no visual clusters of the model that serves yet."""
+
+    reason = "NO_CLUSTERS"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there are no visual clusters of the model that serves yet; ingest pictures, then"
+            " refresh people"
+        )
+
+
+class PeopleRefreshRunning(InklingError):
+    """What is computed for all people is being refreshed; there is one at a time.
+
+    Args:
+        operation: its name, or "" where another gateway runs it.
+    """
+
+    reason = "PEOPLE_REFRESH_RUNNING"
+
+    def __init__(self, operation: str) -> None:
+        where = f"as {operation}" if operation else "at another gateway"
+        super().__init__(f"people are being refreshed {where}; wait for it, or cancel it")
+        self.operation = operation
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"operation": self.operation}
+
+
+class PeopleRefreshFailed(InklingError):
+    """A refresh of people came to no good end; what had been computed before stays."""
+
+    reason = "PEOPLE_REFRESH_FAILED"
+
+
+class PeopleRefreshCancelled(InklingError):
+    """A refresh of people was cancelled; what had been computed before stays."""
+
+    reason = "PEOPLE_REFRESH_CANCELLED"
+
+    def __init__(self) -> None:
+        super().__init__("the refresh of people was cancelled")
 
 
 class GraphVersionNotServed(InklingError):
@@ -259,6 +373,12 @@ class EncoderDown(InklingError):
     """The encoders do not answer. The gateway keeps trying to get them back by itself."""
 
     reason = "ENCODER_DOWN"
+
+
+class StorageDown(InklingError):
+    """The database does not answer. What was acknowledged is safe; the gateway reconnects."""
+
+    reason = "STORAGE_DOWN"
 
 
 class ShuttingDown(InklingError):
