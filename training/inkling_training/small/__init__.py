@@ -6,5 +6,6 @@ model        the parts that learn, and the pairwise model that they make
 teacher      what the classifier said before training
 losses       what one step asks for
 train        the run
+clusters     visual clusters of the training photos, beside the model
 __main__     all steps, with the settings behind the committed model
 """

@@ -2,10 +2,10 @@
 
     python -m inkling_training.small --work DIR [--out model_repository]
 
-features -> train -> export -> calibrate -> tune -> evaluate, each with the settings behind the
-committed model, and each a command of its own; what is already in DIR is not done again. The new
-model becomes the next version of the repository: `inkling model deploy` puts it into a running
-server.
+features -> train -> export -> calibrate -> tune -> clusters -> evaluate, each with the settings
+behind the committed model, and each a command of its own; what is already in DIR is not done again.
+The new model becomes the next version of the repository: `inkling model deploy` puts it into a
+running server.
 """
 
 import argparse
@@ -53,6 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     _step("export", "--from", str(run / "model"), "--out", str(args.out), *stored)
     _step("calibration", *measured)
     _step("calibration.tune", *measured)
+    _step("small.clusters", "--model-repository", str(args.out), "--data", str(data))
     report = ["--json", str(args.out / "evaluation.json"), "--html", str(args.work / "report.html")]
     _step("evaluation", *measured, *report)
 
