@@ -1,6 +1,7 @@
 """Everything that answers one request, as one immutable value, and the one reference that swaps it.
 
-    graph snapshot + encoder + calibration ──build_state──► ServingState ──► StateHolder.swap
+    graph snapshot + encoder + calibration + reader of texts
+                          └──build_state──► ServingState ──► StateHolder.swap
 
 A state that was swapped out is freed only when the last batch that uses it is done. All methods of
 StateHolder belong to one event loop: there is no lock on the way of a request. Nothing here knows
@@ -20,6 +21,7 @@ from inkling_server.embedding_cache import CacheKey, EmbeddingCache
 from inkling_server.encoders import Embeddings, Encoder
 from inkling_server.errors import EncoderDown, ShuttingDown
 from inkling_server.interests.graph import GraphSnapshot
+from inkling_server.interests.mentions.reading import TextReader, TextReaders
 from inkling_server.interests.vectors import Vectors
 from inkling_server.model_manifest import Calibration, ModelManifest, require_same_model
 from inkling_server.scoring import offset_logits, prior_logits
@@ -34,13 +36,17 @@ OnBatch = Callable[[int, int], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ServingState:
-    """Graph, model, calibration and index that belong together. `build_state` makes it."""
+    """Graph, model, calibration and index that belong together. `build_state` makes it.
+
+    `reader` finds the graph's interests in texts; None: this server cannot read texts.
+    """
 
     graph: GraphSnapshot
     encoder: Encoder
     manifest: ModelManifest
     calibration: Calibration
     index: TagIndex
+    reader: TextReader | None = None
 
     @property
     def graph_version(self) -> str:
@@ -59,6 +65,7 @@ async def build_state(
     search_thread: SearchThread,
     vectors: Vectors | None = None,
     cache: EmbeddingCache | None = None,
+    readers: TextReaders | None = None,
     timeout_s: float = 30.0,
     texts_per_call: int = _TEXTS_PER_CALL,
     on_batch: OnBatch | None = None,
@@ -72,6 +79,7 @@ async def build_state(
         search_thread: the process's one owner of FAISS.
         vectors: embeddings that came with the graph; used if they are this encoder's.
         cache: where phrase embeddings are kept between starts.
+        readers: make the graph's reader of texts; None: it has none.
         timeout_s: for one batch of phrases.
         texts_per_call: phrases of one batch. Smaller: requests beside it wait less.
         on_batch: awaited after each batch that was computed, with phrases done and in all.
@@ -110,7 +118,12 @@ async def build_state(
         ),
         curve=calibration.curve,
     )
-    return ServingState(graph, encoder, encoder.manifest, calibration, index)
+    try:
+        reader = await readers.open(graph) if readers is not None else None
+    except BaseException:
+        await index.close()
+        raise
+    return ServingState(graph, encoder, encoder.manifest, calibration, index, reader)
 
 
 async def embed_phrases(

@@ -53,10 +53,14 @@ _FLOAT16_EPS = 2.0**-11
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which tags one picture gets: the `top_n` best of those that score more than `min_score`."""
+    """Which tags one picture gets: the `top_n` best of those that score more than `min_score`.
+
+    Behind them come those of the rows `also`, whatever they score, unless they are among them.
+    """
 
     top_n: int
     min_score: float
+    also: tuple[int, ...] = ()
 
 
 class Hit(NamedTuple):
@@ -207,7 +211,7 @@ class TagIndex:
     async def search(
         self, pictures_BD: Embeddings, selections: Sequence[Selection]
     ) -> list[tuple[Hit, ...]]:
-        """Finds each picture's tags, best first.
+        """Finds each picture's tags, best first; behind them those that it was asked for by row.
 
         Args:
             pictures_BD: float32 [B, D], finite, rows of length 1.
@@ -246,9 +250,7 @@ class TagIndex:
         found_BK, rows_BK = self._faiss.search(queries_BE, k)
 
         pictures64_BD = pictures_BD.astype(np.float64)
-        cosines_BK = np.einsum(
-            "bkd,bd->bk", self._rows_NE[rows_BK, : self.dimension].astype(np.float64), pictures64_BD
-        )
+        cosines_BK = self._cosines(rows_BK, pictures64_BD)
         scores_BK = self._scores(rows_BK, cosines_BK)
         # The greatest score that a tag which FAISS did not return can have.
         unseen_B = self._bound(found_BK[:, -1].astype(np.float64) + self._rounding(pictures64_BD))
@@ -261,6 +263,8 @@ class TagIndex:
                 complete = bool(unseen_B[b] < hits[-1].score)
             if not complete:
                 hits = self._scan(selection, pictures64_BD[b])
+            if selection.also:
+                hits += self._also(selection.also, hits, pictures64_BD[b : b + 1])
             answers.append(hits)
         return answers
 
@@ -280,6 +284,21 @@ class TagIndex:
         )
         rows_N = np.arange(self.count)
         return self._select(selection, rows_N, cosines_N, self._scores(rows_N, cosines_N))
+
+    def _also(
+        self, rows: Sequence[int], hits: Sequence[Hit], picture_1D: Float64
+    ) -> tuple[Hit, ...]:
+        """Hits of some rows, without those that are there, best first."""
+        missing = set(rows).difference(hit.row for hit in hits)
+        rows_1K = np.array([sorted(missing)], np.int64)
+        cosines_1K = self._cosines(rows_1K, picture_1D)
+        scores_1K = self._scores(rows_1K, cosines_1K)
+        everything = Selection(len(missing), -1.0)
+        return self._select(everything, rows_1K[0], cosines_1K[0], scores_1K[0])
+
+    def _cosines(self, rows_BK: Rows, pictures_BD: Float64) -> Float64:
+        vectors_BKD = self._rows_NE[rows_BK, : self.dimension].astype(np.float64)
+        return np.asarray(np.einsum("bkd,bd->bk", vectors_BKD, pictures_BD))
 
     def _scores(self, rows: Rows, cosines: Float64) -> Float32:
         """Scores of some rows, in any shape."""

@@ -1,11 +1,13 @@
-"""Tagger: decode -> batch -> encode -> search -> calibrated tags, for one picture at a time.
+"""Tagger: decode -> batch -> encode -> search -> calibrated tags, for one item at a time.
 
-    query ─► validate ─► admission ─► decode (threads) ─► MicroBatcher ─► encode ─► search ─► tags
-                            └─ one slot of the gateway's capacity, held until the answer ─┘
+    query ─► validate ─► admission ┬► decode (threads) ─┬► MicroBatcher ─► encode ─► search ─► tags
+                            │      └► read texts ───────┘                                  │
+                            └─ one slot of the gateway's capacity, held until the answer ──┘
 
 A full server refuses (or makes a stream wait) *before* anything is decoded. A batch is encoded and
-searched with the one serving state that is current when the batch starts, so a picture and its tags
-always belong to the same model and graph. This module knows neither gRPC nor Triton nor FAISS.
+searched with the one serving state that is current when the batch starts, so a picture, its texts
+and its tags always belong to the same model and graph. An item of texts alone needs no batch. This
+module knows neither gRPC nor Triton nor FAISS.
 
 Shapes: B pictures of a batch, H x W pixels, C = 3 channels (RGB), D dimensions.
 """
@@ -13,16 +15,22 @@ Shapes: B pictures of a batch, H x W pixels, C = 3 channels (RGB), D dimensions.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from inkling_server.admission import Admission
+from inkling_server.answers import (
+    ContentTags,
+    Explanation,
+    ScoredTag,
+    TagResult,
+    explanation_fields,
+    explanation_of,
+    find_row,
+    joined_tags,
+)
 from inkling_server.batching import BatchLimits, MicroBatcher, deadline_scope
 from inkling_server.decoding import DecodePool
-from inkling_server.encoders import Pixels
 from inkling_server.errors import (
     ArgumentOutOfRange,
     EncoderDown,
@@ -32,71 +40,40 @@ from inkling_server.errors import (
     Overloaded,
 )
 from inkling_server.images import ImageLimits
-from inkling_server.model_manifest import PixelSpec
+from inkling_server.interests.mentions.reading import has_text
+from inkling_server.joining import AuthorInterest, RowEvidence, author_evidence
 from inkling_server.observers import SilentObserver, TagObserver
-from inkling_server.serving_state import NOT_FINITE, ServingState, StateHolder, require_shape
-from inkling_server.tag_index import Hit, Selection
+from inkling_server.queries import STORED_MIN_SCORE, STORED_TOP_N, ContentQuery, TagQuery
+from inkling_server.serving_state import ServingState, StateHolder
+from inkling_server.tag_batch import (
+    Answer,
+    Job,
+    PrepareAgain,
+    Texts,
+    refusal,
+    selection_of,
+    tag_batch,
+)
 
-# A model rollout may change the pixels that an encoder wants while a picture waits; it is then
-# decoded again. More rollouts than this during one request cannot happen to an honest operator.
-_MAX_DECODES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class TagQuery:
-    """One picture to tag.
-
-    Attributes:
-        image: the encoded file.
-        top_n: 1 to 100; None: what the model's calibration recommends.
-        min_score: in [0, 1], only tags that score strictly more; None: as recommended.
-        graph_version: insist on this version; empty: the current one.
-        explain: fill in `ScoredTag.explanation`.
-        deadline: when the caller stops waiting, on the running loop's clock (`loop.time()`).
-        wait: on a full server wait for room (streams) instead of failing with Overloaded (unary).
-    """
-
-    image: bytes
-    top_n: int | None = None
-    min_score: float | None = None
-    graph_version: str = ""
-    explain: bool = False
-    deadline: float | None = None
-    wait: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """score = sigmoid(calibrated_logit), picture_logit = scale * cosine + bias.
-
-    calibrated_logit is the calibration's curve at picture_logit + prior_logit + tag_logit; None:
-    there is no curve, it is that sum itself.
-    """
-
-    cosine: float
-    picture_logit: float
-    prior_logit: float
-    tag_logit: float = 0.0
-    calibrated_logit: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredTag:
-    """One interest that the picture is about. float32 holds `score`, a probability, exactly."""
-
-    interest_id: str
-    phrase: str
-    score: float
-    explanation: Explanation | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TagResult:
-    """Tags in descending order, ties by interest_id, and the versions that produced all of them."""
-
-    tags: tuple[ScoredTag, ...]
-    graph_version: str
-    model_version: str
+# Whoever tags needs what comes out of it.
+__all__ = [
+    "STORED_MIN_SCORE",
+    "STORED_TOP_N",
+    "ContentQuery",
+    "ContentTags",
+    "Explanation",
+    "ScoredTag",
+    "TagQuery",
+    "TagResult",
+    "Tagger",
+    "TaggerLimits",
+    "explanation_fields",
+    "explanation_of",
+]
+# A model rollout may change the pixels that an encoder wants while a picture waits, and a refresh
+# the graph that its texts were read for; it is then prepared again. More of them than this during
+# one request cannot happen to an honest operator.
+_MAX_PREPARATIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +104,6 @@ class TaggerLimits:
     max_top_n: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A decoded picture in the batcher's queue."""
-
-    pixels_HWC: Pixels
-    spec: PixelSpec
-    query: TagQuery
-
-
-class _DecodeAgain(Exception):
-    """The serving state now wants other pixels than the picture was decoded to."""
-
-
 class Tagger:
     """Tags pictures; all methods belong to one event loop.
 
@@ -167,7 +131,7 @@ class Tagger:
         self._on_tagged = on_tagged
         self._admission = Admission(limits.capacity, reserved_for_unary=limits.reserved_for_unary)
         self._decoder = DecodePool(limits.decode_threads, image_limits)
-        self._batcher = MicroBatcher[_Job, TagResult](
+        self._batcher = MicroBatcher[Job, Answer](
             self._run_batch,
             BatchLimits(
                 limits.max_batch_size, limits.max_batches_in_flight, limits.max_batch_delay_s
@@ -195,20 +159,45 @@ class Tagger:
         """
         self._validate(query)
         _require_version(query, self._states.current)
-        start = time.monotonic()
-        try:
-            async with (
-                deadline_scope(query.deadline),
-                self._admission.slot(wait=query.wait),
-            ):
-                self._observer.stage_finished("admission", time.monotonic() - start, 1)
-                result = await self._decode_and_tag(query)
-        except Overloaded:
-            self._observer.overloaded()
-            raise
+        async with self._slot(query):
+            answer = await self._prepare_and_tag(query)
         if self._on_tagged is not None:
             self._on_tagged(query.image)
-        return result
+        return answer.result
+
+    async def tag_content(self, query: ContentQuery) -> ContentTags:
+        """Tags one item for storage: its best `STORED_TOP_N` tags above `STORED_MIN_SCORE`.
+
+        Raises:
+            ImageInvalid, ImageTooLarge, Overloaded, EncoderDown, DeadlineExceeded: as `tag`; an
+                item without a picture needs no encoder.
+        """
+        as_tag = TagQuery(
+            query.image or b"",
+            top_n=STORED_TOP_N,
+            min_score=STORED_MIN_SCORE,
+            explain=True,
+            deadline=query.deadline,
+            wait=query.wait,
+            context=query.context,
+        )
+        if query.image is None:
+            async with self._slot(as_tag):
+                return await self._tag_texts(as_tag, query.author_interests)
+        self._validate(as_tag)
+        async with self._slot(as_tag):
+            answer = await self._prepare_and_tag(as_tag, query.author_interests)
+        if self._on_tagged is not None:
+            self._on_tagged(query.image)
+        result = answer.result
+        return ContentTags(
+            result.tags,
+            result.graph_version,
+            result.model_version,
+            answer.fingerprint,
+            # A copy: the row would keep its whole batch.
+            answer.embedding_D.copy(),
+        )
 
     async def check(self, image: bytes, *, timeout_s: float) -> TagResult:
         """Proves the whole way (decoder, batcher, encoder, index) with a canary picture.
@@ -221,7 +210,7 @@ class Tagger:
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         async with deadline_scope(deadline):
-            return await self._decode_and_tag(TagQuery(image, deadline=deadline))
+            return (await self._prepare_and_tag(TagQuery(image, deadline=deadline))).result
 
     async def close(self, *, grace_s: float = 0.0) -> None:
         """Refuses new queries, lets accepted ones finish for `grace_s`, then fails the rest."""
@@ -242,93 +231,99 @@ class Tagger:
         if query.min_score is not None and not 0 <= query.min_score <= 1:
             raise ArgumentOutOfRange("min_score", str(query.min_score), "0 to 1")
 
-    async def _decode_and_tag(self, query: TagQuery) -> TagResult:
-        for _ in range(_MAX_DECODES):
-            spec = self._states.current.manifest.image
-            start = time.monotonic()
-            pixels_HWC = await self._decoder.decode(query.image, spec, deadline=query.deadline)
-            self._observer.stage_finished("decode", time.monotonic() - start, 1)
-            with contextlib.suppress(_DecodeAgain):
-                return await self._batcher.submit_admitted(
-                    _Job(pixels_HWC, spec, query), deadline=query.deadline
-                )
-        raise EncoderDown("the model changes faster than pictures can be decoded")
+    @contextlib.asynccontextmanager
+    async def _slot(self, query: TagQuery) -> AsyncIterator[None]:
+        """Holds one slot of the capacity, under the query's deadline."""
+        start = time.monotonic()
+        try:
+            async with (
+                deadline_scope(query.deadline),
+                self._admission.slot(wait=query.wait),
+            ):
+                self._observer.stage_finished("admission", time.monotonic() - start, 1)
+                yield
+        except Overloaded:
+            self._observer.overloaded()
+            raise
 
-    async def _run_batch(self, jobs: Sequence[_Job]) -> list[TagResult | Exception]:
+    async def _prepare_and_tag(
+        self, query: TagQuery, author_interests: Sequence[AuthorInterest] = ()
+    ) -> Answer:
+        for _ in range(_MAX_PREPARATIONS):
+            state = self._states.current
+            # Beside the decoding; without a context there is no task.
+            reading = None
+            if query.context is not None or author_interests:
+                reading = asyncio.create_task(self._read(query, author_interests, state))
+            try:
+                start = time.monotonic()
+                spec = state.manifest.image
+                pixels_HWC = await self._decoder.decode(query.image, spec, deadline=query.deadline)
+                self._observer.stage_finished("decode", time.monotonic() - start, 1)
+                texts = None if reading is None else await reading
+            except BaseException:
+                if reading is not None:
+                    reading.cancel()
+                    # Nobody will look at its error.
+                    await asyncio.gather(reading, return_exceptions=True)
+                raise
+            with contextlib.suppress(PrepareAgain):
+                return await self._batcher.submit_admitted(
+                    Job(pixels_HWC, spec, query, texts), deadline=query.deadline
+                )
+        raise EncoderDown("model or graph change faster than pictures can be decoded")
+
+    async def _read(
+        self, query: TagQuery, author_interests: Sequence[AuthorInterest], state: ServingState
+    ) -> Texts | None:
+        """Reads an item's texts for a state; None where that can say nothing."""
+        evidence: RowEvidence = {}
+        if state.reader is not None and query.context is not None and has_text(query.context):
+            start = time.monotonic()
+            evidence = await state.reader.read(
+                query.context, quoting=query.explain, deadline=query.deadline
+            )
+            self._observer.stage_finished("read", time.monotonic() - start, 1)
+        interests = state.graph.interests
+        author = author_evidence(author_interests, lambda name: find_row(interests, name))
+        return Texts(state.graph_version, evidence, author) if evidence or author else None
+
+    async def _tag_texts(
+        self, query: TagQuery, author_interests: Sequence[AuthorInterest]
+    ) -> ContentTags:
+        """Tags an item that has no picture."""
+        state = self._states.current
+        texts = await self._read(query, author_interests, state)
+        tags: tuple[ScoredTag, ...] = ()
+        if texts is not None:
+            tags = joined_tags(
+                (),
+                texts.evidence,
+                texts.author,
+                state.graph.interests,
+                selection_of(query, texts, state),
+                explain=query.explain,
+            )
+        fingerprint = state.manifest.fingerprint
+        return ContentTags(tags, state.graph_version, state.model_version, fingerprint)
+
+    async def _run_batch(self, jobs: Sequence[Job]) -> list[Answer | Exception]:
         """Encodes and searches one batch with the state that is current now."""
         with self._states.lease() as state:
-            results: list[TagResult | Exception | None] = [_refusal(job, state) for job in jobs]
+            results: list[Answer | Exception | None] = [refusal(job, state) for job in jobs]
             going = [i for i, refusal in enumerate(results) if refusal is None]
             if going:
-                answers = await self._tag_batch([jobs[i] for i in going], state)
+                answers = await tag_batch(
+                    [jobs[i] for i in going],
+                    state,
+                    observer=self._observer,
+                    timeout_s=self._limits.encode_timeout_s,
+                )
                 for i, answer in zip(going, answers, strict=True):
                     results[i] = answer
         return [result for result in results if result is not None]
-
-    async def _tag_batch(
-        self, jobs: Sequence[_Job], state: ServingState
-    ) -> list[TagResult | Exception]:
-        start = time.monotonic()
-        if len(jobs) == 1:
-            pixels_BHWC = jobs[0].pixels_HWC[np.newaxis]
-        else:
-            pixels_BHWC = np.stack([job.pixels_HWC for job in jobs])
-        embeddings_BD = await state.encoder.encode_images(
-            pixels_BHWC, timeout_s=self._limits.encode_timeout_s
-        )
-        encoded = time.monotonic()
-        self._observer.stage_finished("encode", encoded - start, len(jobs))
-        require_shape(embeddings_BD, len(jobs), state.manifest.dimension)
-        finite_B: NDArray[np.bool_] = np.asarray(np.isfinite(embeddings_BD).all(axis=1))
-        if not finite_B.all():
-            # One picture's NaN must cost neither the index its sanity nor the others their answer.
-            embeddings_BD = np.where(finite_B[:, np.newaxis], embeddings_BD, np.float32(0))
-        selections = [_selection(job.query, state) for job in jobs]
-        hits_B = await state.index.search(embeddings_BD, selections)
-        self._observer.stage_finished("search", time.monotonic() - encoded, len(jobs))
-        return [
-            _result(hits, job.query, state) if finite else EncoderDown(NOT_FINITE)
-            for job, hits, finite in zip(jobs, hits_B, finite_B.tolist(), strict=True)
-        ]
 
 
 def _require_version(query: TagQuery, state: ServingState) -> None:
     if query.graph_version and query.graph_version != state.graph_version:
         raise GraphVersionNotServed(state.graph_version)
-
-
-def _refusal(job: _Job, state: ServingState) -> Exception | None:
-    """Why this state, which may be newer than the job, cannot answer it."""
-    if job.query.graph_version and job.query.graph_version != state.graph_version:
-        return GraphVersionNotServed(state.graph_version)
-    if job.spec != state.manifest.image:
-        return _DecodeAgain()
-    return None
-
-
-def _selection(query: TagQuery, state: ServingState) -> Selection:
-    recommended = state.calibration.recommended
-    return Selection(
-        recommended.top_n if query.top_n is None else query.top_n,
-        recommended.min_score if query.min_score is None else query.min_score,
-    )
-
-
-def _result(hits: Sequence[Hit], query: TagQuery, state: ServingState) -> TagResult:
-    interests = state.graph.interests
-    tags = tuple(
-        ScoredTag(
-            interests[hit.row].id,
-            interests[hit.row].phrase,
-            hit.score,
-            _explanation(hit) if query.explain else None,
-        )
-        for hit in hits
-    )
-    return TagResult(tags, state.graph_version, state.model_version)
-
-
-def _explanation(hit: Hit) -> Explanation:
-    return Explanation(
-        hit.cosine, hit.picture_logit, hit.prior_logit, hit.tag_logit, hit.calibrated_logit
-    )

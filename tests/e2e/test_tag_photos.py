@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 import skimage.data
 
-from inkling.v1 import tagging_pb2, tagging_pb2_grpc
+from inkling.v1 import (
+    common_pb2,
+    info_pb2,
+    info_pb2_grpc,
+    tagging_pb2,
+    tagging_pb2_grpc,
+)
 from tests.server_process import ServerProcess
 
 # The demo's photos, and what a person would accept as a right tag.
@@ -41,3 +47,30 @@ def test_answers_name_both_versions_and_descend(server: ServerProcess) -> None:
     scores = [t.score for t in answer.tags]
     assert scores == sorted(scores, reverse=True)
     assert all(0.0 < score <= 1.0 for score in scores)
+
+
+@pytest.mark.triton
+def test_photo_and_caption_give_both_with_evidence(server: ServerProcess) -> None:
+    image = (Path(skimage.data.data_dir) / "chelsea.png").read_bytes()
+    context = common_pb2.ContentContext(
+        caption="She slept all through our guitar practice 🎸",
+        hashtags=["livingroom"],
+        comments=["what a cat!", "I love your cat"],
+    )
+    request = tagging_pb2.TagRequest(image=image, explain=True, context=context)
+    alone = tagging_pb2.TagRequest(image=image, explain=True)
+    stub = tagging_pb2_grpc.TaggingServiceStub(server.channel)
+    assert (
+        info_pb2_grpc.InfoServiceStub(server.channel)
+        .GetInfo(info_pb2.GetInfoRequest(), timeout=20)
+        .uses_context
+    )
+    shown = {t.phrase: t for t in stub.Tag(alone, timeout=20).tags}
+    joined = {t.phrase: t for t in stub.Tag(request, timeout=60).tags}
+    assert "guitar" not in shown
+    sources = {one.source: one for one in joined["guitar"].explanation.evidence}
+    assert sources["caption"].text == "guitar"
+    assert joined["cat"].score > shown["cat"].score
+    (comment,) = joined["cat"].explanation.evidence
+    assert (comment.source, comment.mention_count, comment.text) == ("comment", 2, "cat")
+    assert stub.Tag(alone, timeout=20).tags == list(shown.values())

@@ -231,6 +231,42 @@ async def test_each_picture_has_its_own_selection(thread: SearchThread) -> None:
     assert answers[0] + answers[1][1:2] == answers[3] == answers[1][:2]
 
 
+async def test_rows_asked_for_come_behind_the_best_with_the_same_hits(
+    thread: SearchThread,
+) -> None:
+    rng = np.random.default_rng(12)
+    tags_ND, priors_N = unit_rows(rng, 300, 32), np.linspace(-1.0, 1.0, 300)
+    pictures_BD = unit_rows(rng, 2, 32)
+    best = Selection(5, 1e-4)
+    plain, other = await search(thread, tags_ND, priors_N, pictures_BD, [best, best])
+    rows = (*(hit.row for hit in plain[:2]), 17, 3, 17, 250)
+    asked, same = await search(
+        thread, tags_ND, priors_N, pictures_BD, [Selection(5, 1e-4, rows), best]
+    )
+    assert (asked[:5], same) == (plain, other)
+    behind = asked[5:]
+    assert {hit.row for hit in behind} == set(rows) - {hit.row for hit in plain}
+    every = {
+        hit.row: hit
+        for hit in (
+            await search(thread, tags_ND, priors_N, pictures_BD, [Selection(300, -1.0)] * 2)
+        )[0]
+    }
+    assert behind == tuple(
+        sorted((every[hit.row] for hit in behind), key=lambda h: (-h.score, h.row))
+    )
+
+
+async def test_rows_asked_for_are_answered_where_nothing_is_above_the_threshold(
+    thread: SearchThread,
+) -> None:
+    tags_ND = unit_rows(np.random.default_rng(3), 4, 8)
+    ((hit,), ()) = await search(
+        thread, tags_ND, np.zeros(4), tags_ND[:2], [Selection(3, 1.0, (2,)), Selection(3, 1.0)]
+    )
+    assert hit.row == 2
+
+
 async def test_empty_index_and_empty_batch_have_empty_answers(thread: SearchThread) -> None:
     empty_0D, picture_1D = np.empty((0, 4), np.float32), np.full((1, 4), 0.5, np.float32)
     assert await search(thread, empty_0D, np.zeros(0), picture_1D, [Selection(5, 0.0)]) == [()]

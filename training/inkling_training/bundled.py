@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from inkling_server.interests.graph import Interest
+from inkling_server.interests.mentions.table import fold
 from inkling_server.model_manifest import Calibration
 from inkling_training.exported import ExportedModel, scores
-from inkling_training.phrases import fold
 
 # package, file, words of which one must be in a right tag
 PHOTOS = (

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkling_server.interests.graph import Interest
+from inkling_server.interests.mentions.table import PhraseTable
 from inkling_training import ontology
 from inkling_training.data import Record
-from inkling_training.phrases import PhraseTable
 
 SURE, POSSIBLE = 0.7, 0.2
 NEAR = 0.55  # cosine of two phrases from which "unlabelled" no longer means "wrong"

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inkling_server.interests.graph import Interest
+from inkling_server.interests.mentions.table import PhraseTable
 from inkling_training import ontology
 from inkling_training.data import Record
 from inkling_training.gold import NEAR, strengths
-from inkling_training.phrases import PhraseTable
 
 # True of very many pictures, and hardly anybody's interest: as weak supervision they speak softly,
 # so that "bicycle, street, cyclist" comes before "transportation, outdoors".

@@ -1,7 +1,7 @@
 """Messages <-> domain values, one function each way, and the checks that only messages need.
 
-Ranges of `top_n` and `min_score` are the Tagger's business; the limits of a ContentContext are
-checked here because nothing behind this module reads a context yet. Nothing here awaits or logs.
+Ranges of `top_n` and `min_score` are the Tagger's business; the lengths of a ContentContext's texts
+are checked here, since behind this module longer ones are cut. Nothing here awaits or logs.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,22 @@ from inkling.v1 import common_pb2, info_pb2, tagging_pb2
 from inkling_server.encoders import EncoderDescription
 from inkling_server.errors import ArgumentOutOfRange
 from inkling_server.images import ImageLimits
+from inkling_server.interests.content import ContentItem
+from inkling_server.interests.mentions.reading import has_text
 from inkling_server.serving_state import ServingState
 from inkling_server.tagging import ScoredTag, TagQuery, TagResult
 
 MAX_REQUEST_ID_LENGTH = 128
-_MAX_TEXT_LENGTH = {"caption": 4_000, "overlay_text": 4_000, "title": 1_000}
+# How texts may be read; the first where a context does not say.
+TEXT_SOURCES = ("user_generated", "short_video", "publisher")
+_MAX_TEXT_LENGTH = {
+    "caption": 4_000,
+    "overlay_text": 4_000,
+    "title": 1_000,
+    "transcript": 100_000,
+    "location": 200,
+    "body": 100_000,
+}
 _MAX_LIST_LENGTH = 64
 _MAX_ITEM_LENGTH = {"hashtags": 100, "comments": 1_000}
 
@@ -49,8 +60,6 @@ def to_query(request: tagging_pb2.TagRequest, *, deadline: float | None, wait: b
     Raises:
         ArgumentOutOfRange: the context is over a documented limit.
     """
-    if request.HasField("context"):
-        _check_context(request.context)
     return TagQuery(
         image=request.image,
         top_n=request.top_n if request.HasField("top_n") else None,
@@ -59,13 +68,41 @@ def to_query(request: tagging_pb2.TagRequest, *, deadline: float | None, wait: b
         explain=request.explain,
         deadline=deadline,
         wait=wait,
+        context=to_context(request.context) if request.HasField("context") else None,
     )
+
+
+def to_context(context: common_pb2.ContentContext, *, field: str = "context") -> ContentItem | None:
+    """The texts of an item; None where there are none.
+
+    Args:
+        context: as the client sent it.
+        field: what errors call it.
+
+    Raises:
+        ArgumentOutOfRange: it is over a documented limit, or names an unknown source.
+    """
+    _check_context(context, field)
+    item = ContentItem(
+        # The texts of one request: no store ever sees them under this id.
+        id="-",
+        source=context.source or TEXT_SOURCES[0],
+        caption=context.caption,
+        hashtags=tuple(context.hashtags),
+        overlay_text=context.overlay_text,
+        comments=tuple(context.comments),
+        title=context.title,
+        body=context.body,
+        transcript=context.transcript,
+        location=context.location,
+    )
+    return item if has_text(item) else None
 
 
 def to_response(result: TagResult) -> tagging_pb2.TagResponse:
     """The answer to one picture."""
     return tagging_pb2.TagResponse(
-        tags=[_to_tag(tag) for tag in result.tags],
+        tags=[to_tag(tag) for tag in result.tags],
         graph_version=result.graph_version,
         model_version=result.model_version,
     )
@@ -115,40 +152,51 @@ def to_info(description: ServerDescription) -> info_pb2.GetInfoResponse:
             for encoder in description.encoders
         ],
         tag_index=f"faiss {'gpu fp16' if state.index.on_gpu else 'cpu'}, exact inner product",
-        uses_context=False,
+        uses_context=state.reader is not None,
     )
     response.calibrated_time.FromDatetime(state.calibration.calibrated_time)
     return response
 
 
-def _to_tag(tag: ScoredTag) -> common_pb2.Tag:
-    if tag.explanation is None:
-        return common_pb2.Tag(interest_id=tag.interest_id, phrase=tag.phrase, score=tag.score)
-    return common_pb2.Tag(
-        interest_id=tag.interest_id,
-        phrase=tag.phrase,
-        score=tag.score,
-        explanation=common_pb2.Explanation(
-            cosine=tag.explanation.cosine,
-            picture_logit=tag.explanation.picture_logit,
-            prior_logit=tag.explanation.prior_logit,
-            tag_logit=tag.explanation.tag_logit,
-            calibrated_logit=tag.explanation.calibrated_logit,
-        ),
-    )
-
-
-def _check_context(context: common_pb2.ContentContext) -> None:
-    for field, limit in _MAX_TEXT_LENGTH.items():
-        if len(getattr(context, field)) > limit:
-            raise ArgumentOutOfRange(
-                f"context.{field}", "too long", f"at most {limit:,} characters"
+def to_tag(tag: ScoredTag) -> common_pb2.Tag:
+    """One tag, with its explanation where it has one."""
+    message = common_pb2.Tag(interest_id=tag.interest_id, phrase=tag.phrase, score=tag.score)
+    if tag.explanation is not None:
+        why = tag.explanation
+        message.explanation.CopyFrom(
+            common_pb2.Explanation(
+                cosine=why.cosine,
+                picture_logit=why.picture_logit,
+                prior_logit=why.prior_logit,
+                tag_logit=why.tag_logit,
+                calibrated_logit=why.calibrated_logit,
+                evidence=[
+                    common_pb2.Evidence(
+                        source=one.source,
+                        weight=one.weight,
+                        mention_count=one.mention_count,
+                        text=one.text,
+                    )
+                    for one in why.evidence
+                ],
             )
-    for field, limit in _MAX_ITEM_LENGTH.items():
-        items = getattr(context, field)
+        )
+    return message
+
+
+def _check_context(context: common_pb2.ContentContext, field: str) -> None:
+    for name, limit in _MAX_TEXT_LENGTH.items():
+        if len(getattr(context, name)) > limit:
+            raise ArgumentOutOfRange(f"{field}.{name}", "too long", f"at most {limit:,} characters")
+    for name, limit in _MAX_ITEM_LENGTH.items():
+        items = getattr(context, name)
         if len(items) > _MAX_LIST_LENGTH:
-            raise ArgumentOutOfRange(f"context.{field}", "too many", f"at most {_MAX_LIST_LENGTH}")
+            raise ArgumentOutOfRange(f"{field}.{name}", "too many", f"at most {_MAX_LIST_LENGTH}")
         if any(len(item) > limit for item in items):
             raise ArgumentOutOfRange(
-                f"context.{field}", "one is too long", f"at most {limit:,} characters each"
+                f"{field}.{name}", "one is too long", f"at most {limit:,} characters each"
             )
+    if context.source and context.source not in TEXT_SOURCES:
+        raise ArgumentOutOfRange(
+            f"{field}.source", "unknown", f"empty, or one of {', '.join(TEXT_SOURCES)}"
+        )

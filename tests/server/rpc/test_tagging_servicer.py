@@ -12,7 +12,8 @@ from inkling.v1 import common_pb2, tagging_pb2, tagging_pb2_grpc
 from inkling_server.errors import EncoderDown
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.gateway import Gateway
-from inkling_server.rpc.converters import to_response
+from inkling_server.interests.sources import source_names
+from inkling_server.rpc.converters import TEXT_SOURCES, to_response
 from inkling_server.scoring import sigmoid
 from inkling_server.tagging import Explanation, ScoredTag, TagResult
 from tests.server.gateway_kit import jpeg
@@ -88,6 +89,10 @@ async def test_served_graph_version_may_be_insisted_on(tagging: Stub) -> None:
         ({"context": {"caption": "x" * 4_001}}, "ARGUMENT_OUT_OF_RANGE", "field"),
         ({"context": {"hashtags": ["x"] * 65}}, "ARGUMENT_OUT_OF_RANGE", "field"),
         ({"context": {"comments": ["x" * 1_001]}}, "ARGUMENT_OUT_OF_RANGE", "field"),
+        ({"context": {"transcript": "x" * 100_001}}, "ARGUMENT_OUT_OF_RANGE", "field"),
+        ({"context": {"body": "x" * 100_001}}, "ARGUMENT_OUT_OF_RANGE", "field"),
+        ({"context": {"location": "x" * 201}}, "ARGUMENT_OUT_OF_RANGE", "field"),
+        ({"context": {"source": "fax"}}, "ARGUMENT_OUT_OF_RANGE", "field"),
     ],
 )
 async def test_bad_request_is_refused_with_its_reason(
@@ -103,8 +108,59 @@ async def test_bad_request_is_refused_with_its_reason(
 
 
 async def test_context_within_its_limits_is_accepted(tagging: Stub) -> None:
-    context = common_pb2.ContentContext(caption="x" * 4_000, hashtags=["x" * 100] * 64)
+    context = common_pb2.ContentContext(
+        caption="x" * 4_000,
+        hashtags=["x" * 100] * 64,
+        overlay_text="x" * 4_000,
+        comments=["x" * 1_000] * 64,
+        title="x" * 1_000,
+        transcript="x " * 50_000,
+        location="x" * 200,
+        body="x " * 50_000,
+        source="publisher",
+    )
     assert (await tagging.Tag(request(context=context))).tags
+
+
+async def test_texts_are_joined_and_quoted(tagging: Stub) -> None:
+    context = common_pb2.ContentContext(title="In the Green", comments=["green!", "so green"])
+    response = await tagging.Tag(request("red", explain=True, context=context))
+    tags = {tag.interest_id: tag for tag in response.tags}
+    assert not tags["red"].explanation.evidence
+    title, comment = tags["green"].explanation.evidence
+    assert (title.source, title.mention_count, title.text) == ("title", 1, "Green")
+    assert (comment.source, comment.mention_count, comment.text) == ("comment", 2, "green")
+    assert 1 > title.weight > comment.weight > 0
+
+
+async def test_stream_joins_texts_too(tagging: Stub) -> None:
+    context = common_pb2.ContentContext(hashtags=["green"])
+    stream = tagging.TagStream(
+        iter(
+            [
+                tagging_pb2.TagStreamRequest(
+                    request_id=name, request=request("red", top_n=9, min_score=0.0, context=context)
+                )
+                for name, context in (("with", context), ("without", None))
+            ]
+        )
+    )
+    scores = {}
+    async for reply in stream:
+        (green,) = (tag.score for tag in reply.response.tags if tag.interest_id == "green")
+        scores[reply.request_id] = green
+    assert scores["with"] > scores["without"]
+
+
+async def test_refused_text_is_not_repeated(tagging: Stub) -> None:
+    context = common_pb2.ContentContext(caption="secret " * 1_000)
+    refused = await refusal(tagging.Tag(request(context=context)))
+    assert refused.metadata["field"] == "context.caption"
+    assert "secret" not in refused.message
+
+
+def test_the_apis_sources_are_those_that_there_are() -> None:
+    assert sorted(TEXT_SOURCES) == list(source_names())
 
 
 async def test_unknown_graph_version_names_the_served_one(tagging: Stub) -> None:

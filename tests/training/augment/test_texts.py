@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from inkling_server.interests.graph import Edges, Interest
+from inkling_server.interests.mentions.table import PhraseTable
 from inkling_training.augment import texts
 from inkling_training.augment.articles import with_article
 from inkling_training.augment.texts import TextAugmenter
 from inkling_training.pairs.samples import MinedPair, PairSample
-from inkling_training.phrases import PhraseTable
 from inkling_training.wordnet import find_wordnet
 
 pytestmark = pytest.mark.training

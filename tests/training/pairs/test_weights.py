@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkling_server.interests.mentions.matching import Mention
 from inkling_server.interests.text.document import Field
-from inkling_training.pairs.matching import Mention
 from inkling_training.pairs.weights import (
     RELIABILITIES,
-    Reliability,
     discounts,
     weigh,
 )
@@ -63,12 +62,6 @@ def test_generic_interests_are_discounted_to_no_less_than_a_half() -> None:
     assert 0.5 < found[2] < 0.6
     assert 1 not in found
     assert discounts(items[:20]) == {}
-
-
-@pytest.mark.parametrize(("once", "most"), [(0, 1), (0.5, 0.4), (0.5, 1.2), (-1, 1)])
-def test_a_reliability_outside_its_range_is_refused(once: float, most: float) -> None:
-    with pytest.raises(ValueError, match="once"):
-        Reliability(once, most)
 
 
 def test_every_field_has_a_reliability() -> None:

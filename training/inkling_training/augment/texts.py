@@ -23,10 +23,10 @@ from typing import Protocol
 import numpy as np
 
 from inkling_server.interests.graph import Edges, Interest
+from inkling_server.interests.mentions.table import PhraseTable, fold, words_of
 from inkling_server.interests.text.document import Field
 from inkling_server.interests.text.tokens import sentences
 from inkling_training.augment.articles import with_article
-from inkling_training.phrases import PhraseTable, fold, words_of
 from inkling_training.wordnet import Nouns, find_wordnet, open_nouns
 
 # Nothing here claims what the picture may not show: no "outdoors", no "black and white".

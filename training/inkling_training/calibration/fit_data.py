@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkling_server.interests.graph import Edges, Interest
+from inkling_server.interests.mentions.table import PhraseTable
 from inkling_training.data import Record
 from inkling_training.gold import SURE, strengths
 from inkling_training.held_out import HeldOut
-from inkling_training.phrases import PhraseTable
 
 Flags = NDArray[np.bool_]
 Rows = NDArray[np.intp]

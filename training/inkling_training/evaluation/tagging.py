@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inkling_server.interests.graph import Interest
+from inkling_server.interests.mentions.table import fold
 from inkling_server.model_manifest import Calibration
 from inkling_training.data import Record
 from inkling_training.evaluation.bootstrap import Draws, Ratio, interval
@@ -31,7 +32,6 @@ from inkling_training.metrics import (
     mean_average_precision,
     tagging_figures,
 )
-from inkling_training.phrases import fold
 
 LEAST_FOR_TAG_AP = 5  # right pictures that a tag needs for its own average precision
 WITH, WITHOUT, FREQUENT = "with prior", "without prior", "most frequent tags"

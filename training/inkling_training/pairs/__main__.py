@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from inkling_server.interests import snapshot
+from inkling_server.interests.mentions.reliability import Reliability
 from inkling_training.data import DEFAULT_GRAPH
 from inkling_training.pairs.content import ContentRead, limit_per_class, read_records
 from inkling_training.pairs.content_folder import read_folder
@@ -27,7 +28,7 @@ from inkling_training.pairs.mining import Mined, MiningSettings, mine
 from inkling_training.pairs.report import examples, judge, summary
 from inkling_training.pairs.samples import PairsDamaged
 from inkling_training.pairs.shards import MAX_SHARD_BYTES, OutputOccupied, write_pairs
-from inkling_training.pairs.weights import RELIABILITIES, Reliability
+from inkling_training.pairs.weights import RELIABILITIES
 from inkling_training.wordnet import Nouns, find_wordnet, open_nouns
 
 _EXAMPLES = 10

@@ -23,8 +23,8 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from inkling_server.interests.graph import GraphSnapshot, Interest
+from inkling_server.interests.mentions.table import fold
 from inkling_training import ontology
-from inkling_training.phrases import fold
 from inkling_training.wordnet import Nouns
 
 SAME_THING = 0.65

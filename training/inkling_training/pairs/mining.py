@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from random import Random
 
 from inkling_server.interests.graph import GraphSnapshot
+from inkling_server.interests.mentions.matching import InterestMatcher
+from inkling_server.interests.mentions.reliability import Reliability
 from inkling_server.interests.text.preprocess import TextSettings
 from inkling_training.pairs.competing import Competing
 from inkling_training.pairs.content import PictureItem, stable_hash
 from inkling_training.pairs.fitting import MayFit, often_together
-from inkling_training.pairs.matching import InterestMatcher
 from inkling_training.pairs.negatives import NegativeMiner
 from inkling_training.pairs.samples import TAG_WEIGHT, MinedPair, PairSample
 from inkling_training.pairs.splits import assign_splits
 from inkling_training.pairs.weights import (
     RELIABILITIES,
-    Reliability,
     WeighedRow,
     discounts,
     weigh,

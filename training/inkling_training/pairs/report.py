@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from inkling_server.interests.graph import Interest
+from inkling_server.interests.mentions.table import PhraseTable
 from inkling_training.data import Record
 from inkling_training.gold import POSSIBLE, SURE, strengths
 from inkling_training.pairs.mining import MinedItem
 from inkling_training.pairs.samples import TAG_WEIGHT
-from inkling_training.phrases import PhraseTable
 
 
 @dataclass(slots=True)

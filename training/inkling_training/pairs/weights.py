@@ -2,10 +2,9 @@
 
     weight = discount(interest) * (1 - product over sources of (1 - reliability of the source))
 
-a noisy-or (Pearl 1988): each source that names the interest is an independent witness. Within one
-source, each sentence is a witness worth `once` times its agreement, and all together are worth at
-most `most`: a hundred comments are still comments. The table of reliabilities is a setting; its
-defaults are judgements of how often the picture shows what the source names:
+a noisy-or of sources, see `inkling_server.interests.mentions.reliability`. The table of
+reliabilities is a setting; its defaults are judgements of how often the picture shows what the
+source names:
 
     source        once   most   why
     tag           1.00   1.00   a gold tag: somebody looked
@@ -26,33 +25,18 @@ items apart badly, and would otherwise fill every batch. Too few items tell no s
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from inkling_training.pairs.matching import Mention
+from inkling_server.interests.mentions.matching import Mention
+from inkling_server.interests.mentions.reliability import Reliability, Witnesses
 
 GENERIC_SHARE = 0.2
 MOST_DISCOUNT = 0.5
 _FEWEST_ITEMS = 50
 TAG = "tag"
 
-
-@dataclass(frozen=True, slots=True)
-class Reliability:
-    """What a source's word is worth.
-
-    Attributes:
-        once: of one sentence that fully agrees, in (0, 1].
-        most: of all its sentences, in [once, 1].
-    """
-
-    once: float
-    most: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.once <= self.most <= 1:
-            raise ValueError(f"a reliability needs 0 < once <= most <= 1, not {self}")
-
-
+# Not the server's table, though it says the same today: that one asks what an item is about, and
+# whoever changes it must not change what is mined.
 RELIABILITIES: Mapping[str, Reliability] = {
     TAG: Reliability(1.0, 1.0),
     "title": Reliability(0.85, 0.95),
@@ -83,12 +67,6 @@ class WeighedRow:
     extractors: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Witness:
-    doubts: dict[str, float] = field(default_factory=dict)
-    extractors: set[str] = field(default_factory=set)
-
-
 def weigh(
     mentions: Iterable[Mention],
     gold_rows: Iterable[int] = (),
@@ -101,22 +79,20 @@ def weigh(
         gold_rows: interests that its gold tags name.
         reliabilities: of every source, by name.
     """
-    witnesses: dict[int, _Witness] = defaultdict(_Witness)
+    heard: dict[int, Witnesses] = defaultdict(lambda: Witnesses(reliabilities))
+    extractors: dict[int, set[str]] = defaultdict(set)
     for row in gold_rows:
-        witnesses[row].doubts[TAG] = 1 - reliabilities[TAG].once
+        heard[row].hear(TAG, 1.0)
     for mention in mentions:
-        witness = witnesses[mention.row]
-        source = mention.field.value
-        doubt = 1 - reliabilities[source].once * mention.agreement
-        witness.doubts[source] = witness.doubts.get(source, 1.0) * doubt
-        witness.extractors.update(mention.extractors)
+        heard[mention.row].hear(mention.field.value, mention.agreement)
+        extractors[mention.row].update(mention.extractors)
     weighed = []
-    for row, witness in witnesses.items():
-        doubt = math.prod(
-            max(left, 1 - reliabilities[source].most) for source, left in witness.doubts.items()
+    for row, witnesses in heard.items():
+        doubts = witnesses.doubts()
+        confidence = 1 - math.prod(doubts.values())
+        weighed.append(
+            WeighedRow(row, confidence, tuple(sorted(doubts)), tuple(sorted(extractors[row])))
         )
-        sources, extractors = sorted(witness.doubts), sorted(witness.extractors)
-        weighed.append(WeighedRow(row, 1 - doubt, tuple(sources), tuple(extractors)))
     return sorted(weighed, key=lambda found: (-found.confidence, found.row))
 
 

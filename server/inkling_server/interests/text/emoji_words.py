@@ -5,6 +5,7 @@ from the package `emoji`, of which this is the only importer.
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 import emoji
@@ -52,6 +53,13 @@ def replace_emoji(text: str) -> str:
         return f" , {name} , "
 
     return _LEFTOVER.sub("", _EMOJI.sub(words, text))
+
+
+def find_emoji(text: str) -> Iterator[tuple[int, int]]:
+    """Where each emoji starts and ends, in order."""
+    if not text.isascii():
+        for found in _EMOJI.finditer(text):
+            yield found.span()
 
 
 @lru_cache(maxsize=1 << 13)

@@ -3,7 +3,7 @@
 import pytest
 
 from inkling_server.interests.graph import Interest
-from inkling_training.phrases import PhraseTable, fold
+from inkling_server.interests.mentions.table import PhraseTable, fold
 
 TABLE = PhraseTable(
     [

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from inkling_server.interests.content import ContentItem
-from inkling_training.pairs.matching import InterestMatcher
-from inkling_training.phrases import PhraseTable, words_of
+from inkling_server.interests.mentions.matching import InterestMatcher
+from inkling_server.interests.mentions.table import PhraseTable, words_of
 from tests.training.pairs.small_graph import INTERESTS
 
 MATCHER = InterestMatcher(INTERESTS)

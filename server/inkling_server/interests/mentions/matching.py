@@ -2,28 +2,29 @@
 
     item ─► server's reading (source, language, sentences, tokens)
               └─► PhraseTable: longest names ─► parts of speech ─► agreement ─► Mention
-              └─► keyphrase extractors, where asked for ─────────────┘
+              └─► PhrasePicker, where asked for ─────────────────────┘
 
-Sentences in which no interest is named are never tagged, and the extractors run only where asked
-for: they read the whole document. A text in a language that is not wanted gives no mention, but
-what it seems to name is still kept apart from negatives. It knows no weights and no pictures.
+Sentences in which no interest is named are never tagged. A text in a language that is not wanted
+gives no mention, but what it seems to name is said apart. It knows no weights and no pictures.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from inkling_server.interests.content import ContentItem
 from inkling_server.interests.graph import Interest
-from inkling_server.interests.phrases.candidates import CandidateReader, Key
-from inkling_server.interests.phrases.combine import Combination, all_extractors
+from inkling_server.interests.mentions.agreement import NameKind, agreement, is_shouted
+from inkling_server.interests.mentions.table import PhraseTable, Span, words_of
 from inkling_server.interests.phrases.pos import LexiconTagger, Tagger
-from inkling_server.interests.phrases.tfidf import DocumentFrequencies
 from inkling_server.interests.text.document import Document, Field, Sentence
 from inkling_server.interests.text.preprocess import TextSettings, preprocess
-from inkling_training.pairs.agreement import NameKind, agreement, is_shouted
-from inkling_training.phrases import PhraseTable, Span, words_of
 
+if TYPE_CHECKING:
+    from inkling_server.interests.mentions.picking import PhrasePicker
+
+FoundBy = Mapping[tuple[str, ...], Sequence[str]]
 # Extractors weigh a document against its neighbours, as the server's corpus does.
 _CHUNK = 2_000
 # Agreement of a phrase that no extractor has among its best; five extractors make it 1.
@@ -39,12 +40,14 @@ class Mention:
         field: the part of the item.
         agreement: in (0, 1], see `agreement` and `_UNPICKED`.
         extractors: those that have the phrase among the document's best; () where none was asked.
+        words: the tokens that name it, as the source's cleaning left them.
     """
 
     row: int
     field: Field
     agreement: float
     extractors: tuple[str, ...] = ()
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ class ItemMentions:
 
     Attributes:
         mentions: in the order of the text.
-        named: rows named anywhere, also where no mention counts (another language).
+        named: rows named anywhere, also where no mention counts (another language): whoever looks
+            for what an item is not about must spare them.
         language: the unwanted language that the texts are in, or None.
     """
 
@@ -87,10 +91,7 @@ class InterestMatcher:
         self._kinds = [NameKind.of(interest.phrase) for interest in interests]
         self._settings = settings or TextSettings()
         self._tagger = tagger or LexiconTagger()
-        self._use_extractors = use_extractors
-        self._reader = CandidateReader(self._tagger)
-        self._frequencies = DocumentFrequencies()
-        self._combination = Combination(all_extractors(self._frequencies))
+        self._picker = _open_picker(self._tagger) if use_extractors else None
 
     def read(self, item: ContentItem) -> ItemMentions:
         """Reads one item by itself."""
@@ -101,7 +102,7 @@ class InterestMatcher:
         remaining = iter(items)
         while chunk := list(islice(remaining, _CHUNK)):
             results = [preprocess(item, self._settings) for item in chunk]
-            found_by = self._extract(results)
+            found_by = self._picker.pick(results) if self._picker else [{}] * len(chunk)
             for item, result, found in zip(chunk, results, found_by, strict=True):
                 if isinstance(result, Document):
                     yield self._mentions(result, found)
@@ -109,16 +110,7 @@ class InterestMatcher:
                     named = self._names_within(item) if result.language else frozenset[int]()
                     yield ItemMentions(named=named, language=result.language)
 
-    def _extract(self, results: Sequence[object]) -> list[dict[Key, list[str]]]:
-        if not self._use_extractors:
-            return [{} for _ in results]
-        reads = [self._reader.read(r) if isinstance(r, Document) else None for r in results]
-        for read in reads:
-            if read is not None:
-                self._frequencies.add(read)
-        return [{} if r is None else self._combination.combine(r).found_by for r in reads]
-
-    def _mentions(self, document: Document, found_by: dict[Key, list[str]]) -> ItemMentions:
+    def _mentions(self, document: Document, found_by: FoundBy) -> ItemMentions:
         mentions = [
             mention
             for sentence in document.sentences
@@ -126,7 +118,7 @@ class InterestMatcher:
         ]
         return ItemMentions(tuple(mentions), frozenset(mention.row for mention in mentions))
 
-    def _of_sentence(self, sentence: Sentence, found_by: dict[Key, list[str]]) -> Iterator[Mention]:
+    def _of_sentence(self, sentence: Sentence, found_by: FoundBy) -> Iterator[Mention]:
         spans = list(self._spans(sentence))
         if not spans:
             return
@@ -136,12 +128,13 @@ class InterestMatcher:
             kind = self._kinds[row]
             factor = agreement(sentence, tags, start, end, kind, shouted=shouted)
             extractors: tuple[str, ...] = ()
-            if self._use_extractors:
+            if self._picker is not None:
                 key = tuple(token.normal for token in sentence.tokens[start:end])
                 extractors = tuple(found_by.get(key, ()))
-                share = len(extractors) / len(self._combination.extractor_names)
+                share = len(extractors) / self._picker.extractor_count
                 factor *= _UNPICKED + (1 - _UNPICKED) * share
-            yield Mention(row, sentence.field, factor, extractors)
+            words = " ".join([token.text for token in sentence.tokens[start:end]])
+            yield Mention(row, sentence.field, factor, extractors, words)
 
     def _spans(self, sentence: Sentence) -> Iterator[Span]:
         """Names in the sentence, by tokens; none goes over punctuation."""
@@ -172,3 +165,10 @@ class InterestMatcher:
             *item.hashtags,
         )
         return frozenset(row for text in texts for row in self.table.find_within(text))
+
+
+def _open_picker(tagger: Tagger) -> "PhrasePicker":
+    # Here, so that whoever only looks for names does without SciPy.
+    from inkling_server.interests.mentions.picking import PhrasePicker
+
+    return PhrasePicker(tagger)
