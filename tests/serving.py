@@ -14,6 +14,7 @@ from PIL import Image
 
 from inkling_server.fake_encoder import DEFAULT_MANIFEST, NAMED_COLOURS, FakeEncoder
 from inkling_server.interests.graph import GraphSnapshot, Interest
+from inkling_server.interests.mentions.reading import TextReaders
 from inkling_server.model_manifest import Calibration, ModelManifest, OperatingPoint, PixelSpec
 from inkling_server.serving_state import ServingState, build_state
 from inkling_server.tag_index import SearchThread
@@ -47,14 +48,19 @@ def make_manifest(version: int = 1, *, size: int = 32) -> ModelManifest:
 
 
 async def make_state(
-    thread: SearchThread, *, graph: GraphSnapshot | None = None, encoder: FakeEncoder | None = None
+    thread: SearchThread,
+    *,
+    graph: GraphSnapshot | None = None,
+    encoder: FakeEncoder | None = None,
+    readers: TextReaders | None = None,
 ) -> ServingState:
-    """A serving state on a fake encoder."""
+    """A serving state on a fake encoder; it reads texts where there are `readers`."""
     return await build_state(
         graph or make_graph(),
         encoder or FakeEncoder(make_manifest()),
         CALIBRATION,
         search_thread=thread,
+        readers=readers,
     )
 
 

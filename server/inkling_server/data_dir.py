@@ -6,6 +6,7 @@
              graph/        versions of the interest graph
              content/      the content feed, where someone put one here
              operations/   refreshes and rollouts of the past
+             postgres/     the embedded database: content and people
              refresh.log   what the latest refresh process had to complain about
              embeddings/   tag embeddings of past starts
              triton/       what the server's own Triton writes

@@ -3,7 +3,7 @@
     graph snapshot ─┐
     encoder ────────┼─► tag embeddings ─► ServingState ─► StateHolder ─► Tagger
     calibration ────┘                                          └─► RefreshManager, RolloutManager,
-                                                                   GraphLibrary
+    database (in its own time) ───────────────────────────────────► GraphLibrary, People
 
 What is opened is closed in reverse order, also where opening fails half-way. This module does not
 know gRPC, HTTP, health or signals: `gateway.py` does.
@@ -24,12 +24,16 @@ from inkling_server.encoders import Encoder, EncoderBackend, EncoderDescription
 from inkling_server.images import ImageLimits
 from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.interests.library import GraphLibrary
+from inkling_server.interests.mentions.reading import TextReaders
 from inkling_server.interests.snapshot import SnapshotDamaged
 from inkling_server.interests.store import GraphStore
 from inkling_server.interests.vectors import Vectors, load_vectors
 from inkling_server.model_manifest import Calibration, load_calibration
 from inkling_server.observers import TagObserver
 from inkling_server.operations import JoinedOperations
+from inkling_server.people.from_settings import people_settings, storage_keeper
+from inkling_server.people.service import People, open_people
+from inkling_server.people.storage_keeper import keeping
 from inkling_server.refresh.manager import RefreshManager, RefreshObserver
 from inkling_server.refreshing import graph_store, make_refresher
 from inkling_server.rollout.from_settings import first_version, make_rollouts
@@ -80,7 +84,8 @@ class Engine:
         library: the graph's versions.
         refresher: makes and swaps versions of the graph.
         rollouts: swaps versions of the model.
-        operations: of both.
+        people: content and people.
+        operations: of all of them.
         phases_s: how long each phase of opening took, in seconds.
     """
 
@@ -89,6 +94,7 @@ class Engine:
     library: GraphLibrary
     refresher: RefreshManager
     rollouts: RolloutManager
+    people: People
     operations: JoinedOperations
     phases_s: dict[str, float]
 
@@ -126,6 +132,7 @@ async def open_engine(
     graph, vectors = await asyncio.to_thread(load_graph, store)
     phases.end("graph")
     async with AsyncExitStack() as stack:
+        storage = await stack.enter_async_context(keeping(storage_keeper(settings, data_dir)))
         version = await asyncio.to_thread(first_version, settings, data_dir)
         calibration = await asyncio.to_thread(load_calibration, settings.model_repository, version)
         backend = await stack.enter_async_context(open_backend(settings, data_dir, events))
@@ -134,11 +141,14 @@ async def open_engine(
         search_thread = SearchThread()
         stack.callback(search_thread.close)
         cache = EmbeddingCache(data_dir.embeddings)
+        readers = TextReaders()
+        stack.callback(readers.close)
 
         build = partial(
             build_state,
             search_thread=search_thread,
             cache=cache,
+            readers=readers,
             timeout_s=settings.encoder_timeout_s,
         )
 
@@ -200,9 +210,16 @@ async def open_engine(
         )
         stack.push_async_callback(rollouts.close)
         library = GraphLibrary(lambda: states.current.graph, store.roots)
+        people = await stack.enter_async_context(
+            open_people(storage, states, tagger, people_settings(settings, data_dir))
+        )
         phases.end("tags")
-        operations = JoinedOperations({"refresh": refresher, "rollout": rollouts})
-        yield Engine(states, tagger, library, refresher, rollouts, operations, phases.seconds)
+        operations = JoinedOperations(
+            {"refresh": refresher, "rollout": rollouts, "people": people.refresher}
+        )
+        yield Engine(
+            states, tagger, library, refresher, rollouts, people, operations, phases.seconds
+        )
 
 
 def load_graph(store: GraphStore) -> tuple[GraphSnapshot, Vectors | None]:

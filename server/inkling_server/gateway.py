@@ -23,14 +23,17 @@ from inkling_server.http_server import HttpServer
 from inkling_server.refresh.operation import RefreshOperation
 from inkling_server.rollout.operation import RolloutOperation
 from inkling_server.rpc.boundary import Boundary
+from inkling_server.rpc.content_servicer import ContentServicer
 from inkling_server.rpc.converters import ServerDescription
 from inkling_server.rpc.draining import Drain
 from inkling_server.rpc.graph_servicer import GraphServicer
 from inkling_server.rpc.health import (
+    CONTENT,
     GRAPH,
     INFO,
     MODEL,
     OVERALL,
+    PROFILES,
     TAGGING,
     HealthBoard,
     HealthServicer,
@@ -38,6 +41,7 @@ from inkling_server.rpc.health import (
 from inkling_server.rpc.info_servicer import InfoServicer
 from inkling_server.rpc.model_servicer import ModelServicer
 from inkling_server.rpc.operations_servicer import OperationsServicer
+from inkling_server.rpc.profile_servicer import ProfileServicer
 from inkling_server.rpc.server import Endpoint, Services, build_server
 from inkling_server.rpc.tagging_servicer import TaggingServicer
 from inkling_server.settings import Settings
@@ -108,6 +112,13 @@ class Gateway:
                     lambda: self._require_engine().refresher,
                 ),
                 model=ModelServicer(lambda: self._require_engine().rollouts),
+                content=ContentServicer(
+                    lambda: self._require_engine().people,
+                    max_stream_in_flight=settings.max_stream_in_flight,
+                    drain=self._drain,
+                    on_stream_answer=self._metrics.stream_answered,
+                ),
+                profiles=ProfileServicer(lambda: self._require_engine().people),
                 operations=OperationsServicer(
                     lambda: self._require_engine().operations, drain=self._drain
                 ),
@@ -140,6 +151,11 @@ class Gateway:
         if self._drain.begun:
             return Health(serving=False, problem="shutting down")
         return self._canary.health
+
+    @property
+    def serves_people(self) -> bool:
+        """The services of content and people serve: the database is up."""
+        return self._board.serving[CONTENT]
 
     async def run(self) -> None:
         """Listens, loads and serves until `stop` is called; then drains and closes everything.
@@ -224,6 +240,7 @@ class Gateway:
                 graph=state.graph_version,
             )
             self._board.set([INFO, GRAPH, MODEL], serving=True)
+            watching = asyncio.create_task(self._watch_storage(engine), name="storage-health")
             _log.info(
                 "loaded",
                 extra={
@@ -233,7 +250,15 @@ class Gateway:
                     **{f"{phase}_s": seconds for phase, seconds in engine.phases_s.items()},
                 },
             )
-            await self._canary.run()
+            try:
+                await self._canary.run()
+            finally:
+                watching.cancel()
+
+    async def _watch_storage(self, engine: Engine) -> None:
+        """The services that need the database serve from when it is up."""
+        await engine.people.wait_until_up()
+        self._board.set([CONTENT, PROFILES], serving=True)
 
     async def _drain_calls(self) -> None:
         """Tells everyone to go elsewhere, and waits for what is under way."""
@@ -299,6 +324,7 @@ class Gateway:
             **{f"{e.name} {e.version}": f"{e.runtime}, {e.backend}" for e in self._engine.encoders},
             "refresh": _last_one(self._engine.refresher.list()),
             "rollout": _last_one(self._engine.rollouts.list()),
+            "database": self._engine.people.storage_state,
             "pictures tagged since the start": f"{self._metrics.picture_count:,}",
             "pictures under way": str(self._engine.tagger.used),
         }

@@ -67,6 +67,7 @@ def gateway_settings(tmp_path: Path, **changes: Any) -> Settings:
         "data_dir": tmp_path / "data",
         "model_repository": write_model_repository(tmp_path / "models"),
         "canary_period_s": 0.02,
+        "database_url": "off",
         "drain_s": 5.0,
     }
     return Settings(**(values | changes))

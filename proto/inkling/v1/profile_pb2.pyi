@@ -13,6 +13,7 @@ Errors are google.rpc.Status with a google.rpc.ErrorInfo whose domain is "inklin
   UNKNOWN_USER, UNKNOWN_CONTENT              NOT_FOUND
   PROFILE_EMPTY, NO_CLUSTERS                 FAILED_PRECONDITION
   PEOPLE_REFRESH_RUNNING                     ABORTED
+  PEOPLE_REFRESH_FAILED, PEOPLE_REFRESH_CANCELLED   INTERNAL, CANCELLED; in Operation.error only
   STORAGE_DOWN, ENCODER_DOWN, SHUTTING_DOWN  UNAVAILABLE
 Ids of people are the caller's own, kept as given and never logged.
 """
@@ -296,7 +297,9 @@ class CompareProfilesRequest(_message.Message):
     second_user_id: _builtins.str
     """Empty: everybody, the general distribution."""
     prior_scale: _builtins.float
-    """Pictures that the prior is worth, above 0, at most 1,000,000. Unset: the server's setting."""
+    """Pictures that the prior is worth, above 0, at most 1,000,000. Unset: the server's setting, and
+    where that is unset, one for each cluster.
+    """
     variance: Global___LogOddsVariance.ValueType
     limit: _builtins.int
     """Clusters and interests of each list at most, 1 to 1,000. Unset: 20."""
@@ -727,7 +730,7 @@ class RefreshPeopleMetadata(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     STAGE_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
-    """"clusters", "co-engagement", "popularity", "retention"."""
+    """"clusters", "co-engagement", "retention", "profiles"."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -756,6 +759,7 @@ class RefreshPeopleResponse(_message.Message):
     CO_ENGAGED_CONTENT_COUNT_FIELD_NUMBER: _builtins.int
     POPULAR_CONTENT_COUNT_FIELD_NUMBER: _builtins.int
     EXPIRED_ENGAGEMENT_COUNT_FIELD_NUMBER: _builtins.int
+    PROFILE_COUNT_FIELD_NUMBER: _builtins.int
     clusters_version: _builtins.str
     clusters_refitted: _builtins.bool
     """Whether the clusters were fitted by this refresh."""
@@ -763,6 +767,8 @@ class RefreshPeopleResponse(_message.Message):
     popular_content_count: _builtins.int
     expired_engagement_count: _builtins.int
     """Engagements older than the retention that were deleted."""
+    profile_count: _builtins.int
+    """Profiles that had become stale and were computed anew."""
     def __init__(
         self,
         *,
@@ -771,10 +777,11 @@ class RefreshPeopleResponse(_message.Message):
         co_engaged_content_count: _builtins.int = ...,
         popular_content_count: _builtins.int = ...,
         expired_engagement_count: _builtins.int = ...,
+        profile_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters_refitted", b"clusters_refitted", "clusters_version", b"clusters_version", "co_engaged_content_count", b"co_engaged_content_count", "expired_engagement_count", b"expired_engagement_count", "popular_content_count", b"popular_content_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters_refitted", b"clusters_refitted", "clusters_version", b"clusters_version", "co_engaged_content_count", b"co_engaged_content_count", "expired_engagement_count", b"expired_engagement_count", "popular_content_count", b"popular_content_count", "profile_count", b"profile_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

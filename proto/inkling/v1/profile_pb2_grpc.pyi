@@ -13,6 +13,7 @@ Errors are google.rpc.Status with a google.rpc.ErrorInfo whose domain is "inklin
   UNKNOWN_USER, UNKNOWN_CONTENT              NOT_FOUND
   PROFILE_EMPTY, NO_CLUSTERS                 FAILED_PRECONDITION
   PEOPLE_REFRESH_RUNNING                     ABORTED
+  PEOPLE_REFRESH_FAILED, PEOPLE_REFRESH_CANCELLED   INTERNAL, CANCELLED; in Operation.error only
   STORAGE_DOWN, ENCODER_DOWN, SHUTTING_DOWN  UNAVAILABLE
 Ids of people are the caller's own, kept as given and never logged.
 """

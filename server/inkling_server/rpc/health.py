@@ -6,6 +6,8 @@
                                  are down: it can answer, and is what one asks then
     inkling.v1.GraphService      the same
     inkling.v1.ModelService      the same
+    inkling.v1.ContentService    SERVING from when the database is up, too, to the end; a database
+    inkling.v1.ProfileService    that goes away later shows in each answer (STORAGE_DOWN)
     grpc.health.v1.Health        SERVING from the first moment
 
 grpcio-health-checking's own servicer is not used because its Watch streams never end: each one
@@ -28,6 +30,8 @@ TAGGING = "inkling.v1.TaggingService"
 INFO = "inkling.v1.InfoService"
 GRAPH = "inkling.v1.GraphService"
 MODEL = "inkling.v1.ModelService"
+CONTENT = "inkling.v1.ContentService"
+PROFILES = "inkling.v1.ProfileService"
 HEALTH = "grpc.health.v1.Health"
 
 _Request = health_pb2.HealthCheckRequest
@@ -39,7 +43,7 @@ class HealthBoard:
 
     def __init__(self) -> None:
         self._serving = {
-            **dict.fromkeys((OVERALL, TAGGING, INFO, GRAPH, MODEL), False),
+            **dict.fromkeys((OVERALL, TAGGING, INFO, GRAPH, MODEL, CONTENT, PROFILES), False),
             HEALTH: True,
         }
         self._changed = asyncio.Event()

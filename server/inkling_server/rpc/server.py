@@ -8,14 +8,23 @@ from google.longrunning import operations_pb2_grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from inkling.v1 import graph_pb2_grpc, info_pb2_grpc, model_pb2_grpc, tagging_pb2_grpc
+from inkling.v1 import (
+    content_pb2_grpc,
+    graph_pb2_grpc,
+    info_pb2_grpc,
+    model_pb2_grpc,
+    profile_pb2_grpc,
+    tagging_pb2_grpc,
+)
 from inkling_server.rpc import health
 from inkling_server.rpc.boundary import Boundary
+from inkling_server.rpc.content_servicer import ContentServicer
 from inkling_server.rpc.graph_servicer import GraphServicer
 from inkling_server.rpc.health import HealthServicer
 from inkling_server.rpc.info_servicer import InfoServicer
 from inkling_server.rpc.model_servicer import ModelServicer
 from inkling_server.rpc.operations_servicer import OperationsServicer
+from inkling_server.rpc.profile_servicer import ProfileServicer
 from inkling_server.rpc.tagging_servicer import TaggingServicer
 
 # A message is a picture and some text. With this slack, a picture that is somewhat too large still
@@ -33,6 +42,8 @@ class Services:
     health: HealthServicer
     graph: GraphServicer
     model: ModelServicer
+    content: ContentServicer
+    profiles: ProfileServicer
     operations: OperationsServicer
 
 
@@ -93,12 +104,16 @@ def build_server(
     health_pb2_grpc.add_HealthServicer_to_server(services.health, server)
     graph_pb2_grpc.add_GraphServiceServicer_to_server(services.graph, server)
     model_pb2_grpc.add_ModelServiceServicer_to_server(services.model, server)
+    content_pb2_grpc.add_ContentServiceServicer_to_server(services.content, server)
+    profile_pb2_grpc.add_ProfileServiceServicer_to_server(services.profiles, server)
     operations_pb2_grpc.add_OperationsServicer_to_server(services.operations, server)
     names = (
         health.TAGGING,
         health.INFO,
         health.GRAPH,
         health.MODEL,
+        health.CONTENT,
+        health.PROFILES,
         OPERATIONS,
         health.HEALTH,
     )

@@ -61,7 +61,7 @@ async def test_info_tells_versions_limits_defaults_and_encoders(
     assert [encoder.name for encoder in info.encoders] == ["vision_encoder", "text_encoder"]
     assert info.tag_index == "faiss cpu, exact inner product"
     assert info.calibrated_time.ToJsonString() == "2026-11-01T12:00:00Z"
-    assert not info.uses_context
+    assert info.uses_context
 
 
 async def test_info_answers_while_the_encoder_is_down(
