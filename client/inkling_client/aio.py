@@ -20,7 +20,7 @@ import grpc
 from grpc import aio
 
 from inkling.v1 import info_pb2, info_pb2_grpc, tagging_pb2_grpc
-from inkling_client.aio_stream import AsyncTagStream
+from inkling_client.aio_stream import AsyncItemStream
 from inkling_client.channel import (
     DEFAULT_TARGET,
     DEFAULT_TIMEOUT_S,
@@ -30,19 +30,24 @@ from inkling_client.channel import (
     async_channel,
     full_target,
 )
+from inkling_client.content_aio import AsyncContentClient
+from inkling_client.context import Context
 from inkling_client.errors import InklingClientError, from_rpc_error
 from inkling_client.graph_aio import AsyncGraphClient
 from inkling_client.model_aio import AsyncModelClient
+from inkling_client.profile_aio import AsyncProfileClient
 from inkling_client.requests import (
     ALWAYS_SENT_BYTES,
     READ_CAP_BYTES,
     Image,
+    Post,
     TagOptions,
     read_image,
 )
 from inkling_client.results import ServerInfo, TagResult, server_info, tag_result
 from inkling_client.retry import NO_RETRY, STREAM_RETRY, UNARY_RETRY, RetryPolicy
 from inkling_client.stream_ledger import StreamLedger
+from inkling_client.tag_kind import tag_kind
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -60,6 +65,8 @@ class AsyncInklingClient:
     Attributes:
         graph: the interest graph: reads it and refreshes it.
         model: the model's versions: which serves, and rolling another one out.
+        content: content items, what people do with them, and what to show them next.
+        profiles: people: their profiles, comparing them, erasing them.
     """
 
     def __init__(
@@ -79,6 +86,8 @@ class AsyncInklingClient:
         self._info = info_pb2_grpc.InfoServiceStub(self._channel)
         self.graph = AsyncGraphClient(self._channel, self._call)
         self.model = AsyncModelClient(self._channel, self._call)
+        self.content = AsyncContentClient(self._channel, self._call)
+        self.profiles = AsyncProfileClient(self._channel, self._call)
         self._health: aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
             HEALTH_METHOD
         )
@@ -91,6 +100,7 @@ class AsyncInklingClient:
         min_score: float | None = None,
         graph_version: str = "",
         explain: bool = False,
+        context: Context | None = None,
         timeout_s: float | None = None,
     ) -> TagResult:
         """Tags one picture; arguments and errors are those of `InklingClient.tag`."""
@@ -99,7 +109,7 @@ class AsyncInklingClient:
         if len(data) > ALWAYS_SENT_BYTES and not self._knows_limits:
             await self._retrying(self._get_info, deadline)
             read_image(data, self._read_cap)
-        request = TagOptions(top_n, min_score, graph_version, explain).request(data)
+        request = TagOptions(top_n, min_score, graph_version, explain).request(data, context)
 
         async def call(left_s: float) -> TagResult:
             return tag_result(await self._tagging.Tag(request, timeout=left_s))
@@ -108,7 +118,7 @@ class AsyncInklingClient:
 
     def tag_stream(
         self,
-        inputs: AsyncIterable[tuple[K, Image]] | Iterable[tuple[K, Image]],
+        inputs: AsyncIterable[tuple[K, Image | Post]] | Iterable[tuple[K, Image | Post]],
         *,
         top_n: int | None = None,
         min_score: float | None = None,
@@ -125,12 +135,13 @@ class AsyncInklingClient:
         """
         if max_in_flight < 1 or stall_timeout_s <= 0:
             raise ValueError("max_in_flight and stall_timeout_s must be positive")
-        stream = AsyncTagStream(
+        kind = tag_kind(TagOptions(top_n, min_score, graph_version, explain))
+        stream = AsyncItemStream(
             open_stream=self._tagging.TagStream,
             ask_info=lambda: self._info.GetInfo(info_pb2.GetInfoRequest(), timeout=self._timeout_s),
             inputs=inputs,
-            options=TagOptions(top_n, min_score, graph_version, explain),
-            ledger=StreamLedger[K](retry, stall_timeout_s),
+            kind=kind,
+            ledger=StreamLedger[K, TagResult](kind, retry, stall_timeout_s),
             max_in_flight=max_in_flight,
             max_image_bytes=self._read_cap,
         )
@@ -173,9 +184,10 @@ class AsyncInklingClient:
         timeout_s: float | None = None,
         *,
         once: bool = False,
+        retry: RetryPolicy | None = None,
     ) -> T:
         deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
-        return await self._retrying(call, deadline, NO_RETRY if once else self._retry)
+        return await self._retrying(call, deadline, NO_RETRY if once else retry)
 
     async def _retrying(
         self,

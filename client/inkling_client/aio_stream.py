@@ -1,4 +1,4 @@
-"""Drives one tag stream for the asyncio client: `stream.py` with tasks instead of threads.
+"""Drives one stream for the asyncio client: `stream.py` with tasks instead of threads.
 
     feeder task    inputs ──► ledger          (waits while max_in_flight pictures are held)
     sender task    ledger ──► wire            (one for each connection)
@@ -13,15 +13,16 @@ This module does not know what may be tried again, and when: the ledger does.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import grpc
 from grpc import aio
 
-from inkling.v1 import info_pb2, tagging_pb2
-from inkling_client.errors import InklingClientError, from_rpc_error, stream_ended_early
-from inkling_client.requests import READ_CAP_BYTES, Image, TagOptions, read_image
-from inkling_client.results import TagResult
+from inkling.v1 import info_pb2
+from inkling_client.errors import InklingClientError, from_rpc_error
+from inkling_client.local_errors import stream_ended_early
+from inkling_client.requests import READ_CAP_BYTES, read_image
+from inkling_client.stream_kind import I, Numbered, R, StreamKind
 from inkling_client.stream_ledger import StreamLedger
 
 K = TypeVar("K")
@@ -29,7 +30,7 @@ K = TypeVar("K")
 # The caller waits no longer than this for the call to end.
 _END_TIMEOUT_S = 2.0
 
-StreamCall = aio.StreamStreamCall[tagging_pb2.TagStreamRequest, tagging_pb2.TagStreamResponse]
+StreamCall = aio.StreamStreamCall[Any, Any]
 
 
 class _Changed:
@@ -52,14 +53,14 @@ class _Changed:
             pass
 
 
-class AsyncTagStream(Generic[K]):
-    """One run over `inputs`; the arguments are those of `stream.TagStream`.
+class AsyncItemStream(Generic[K, I, R]):
+    """One run over `inputs`; the arguments are those of `stream.ItemStream`.
 
     Args:
-        open_stream: starts a TagStream call.
+        open_stream: starts a call.
         ask_info: asks the server for its limits.
-        inputs: pairs of the caller's id and a picture.
-        options: for every picture.
+        inputs: pairs of a key and what is sent.
+        kind: how inputs travel.
         ledger: empty books.
         max_in_flight: pictures held at a time.
         max_image_bytes: no file is read beyond it; the server says it anew at each connection.
@@ -70,16 +71,16 @@ class AsyncTagStream(Generic[K]):
         *,
         open_stream: Callable[[], StreamCall],
         ask_info: Callable[[], Awaitable[info_pb2.GetInfoResponse]],
-        inputs: AsyncIterable[tuple[K, Image]] | Iterable[tuple[K, Image]],
-        options: TagOptions,
-        ledger: StreamLedger[K],
+        inputs: AsyncIterable[tuple[K, I]] | Iterable[tuple[K, I]],
+        kind: StreamKind[I, R],
+        ledger: StreamLedger[K, R],
         max_in_flight: int,
         max_image_bytes: int,
     ) -> None:
         self._open_stream = open_stream
         self._ask_info = ask_info
         self._inputs = inputs
-        self._options = options
+        self._kind = kind
         self._ledger = ledger
         self._max_in_flight = max_in_flight
 
@@ -91,7 +92,7 @@ class AsyncTagStream(Generic[K]):
         self._stalled = False
         self._call: StreamCall | None = None
 
-    async def outcomes(self) -> AsyncGenerator[tuple[K, TagResult | InklingClientError]]:
+    async def outcomes(self) -> AsyncGenerator[tuple[K, R | InklingClientError]]:
         """Yields each input's outcome as it comes; ends everything when the caller stops early.
 
         Raises:
@@ -112,7 +113,7 @@ class AsyncTagStream(Generic[K]):
 
     async def _next_outcome(
         self, session: asyncio.Task[None]
-    ) -> tuple[K, TagResult | InklingClientError] | None:
+    ) -> tuple[K, R | InklingClientError] | None:
         while not self._ledger.outcomes:
             if self._inputs_ended and self._ledger.idle:
                 if self._inputs_error is not None:
@@ -137,28 +138,30 @@ class AsyncTagStream(Generic[K]):
     async def _feed(self) -> None:
         try:
             if isinstance(self._inputs, AsyncIterable):
-                async for request_id, image in self._inputs:
-                    await self._admit(request_id, image)
+                async for key, item in self._inputs:
+                    await self._admit(key, item)
             else:
-                for request_id, image in self._inputs:
-                    await self._admit(request_id, image)
+                for key, item in self._inputs:
+                    await self._admit(key, item)
         except Exception as error:  # whatever the caller's iterator raises is theirs
             self._inputs_error = error
         finally:
             self._inputs_ended = True
             self._changed.notify_all()
 
-    async def _admit(self, request_id: K, image: Image) -> None:
+    async def _admit(self, key: K, item: I) -> None:
         """Takes on one input; returns once there is a place for the next."""
         try:
+            image = self._kind.image_of(item)
             if isinstance(image, bytes):
                 data = read_image(image, self._limit)
             else:
                 data = await asyncio.to_thread(read_image, image, self._limit)
+            message = self._kind.message_of(item, data)
         except InklingClientError as error:
-            self._ledger.fail(request_id, error)
+            self._ledger.fail(key, error)
         else:
-            self._ledger.admit(request_id, self._options.request(data))
+            self._ledger.admit(key, message)
         self._held += 1
         self._changed.notify_all()
         # `inputs` may make its pictures as it goes: none is drawn before it has a place.
@@ -193,8 +196,8 @@ class AsyncTagStream(Generic[K]):
             self._limit = info.limits.max_image_bytes or READ_CAP_BYTES
             call = self._call = self._open_stream()
             sender = asyncio.create_task(self._send(call), name="inkling-sender")
-            while isinstance(reply := await call.read(), tagging_pb2.TagStreamResponse):
-                self._ledger.settle(reply)
+            while (reply := await call.read()) is not aio.EOF:
+                self._ledger.settle(cast(Numbered, reply))
                 self._changed.notify_all()
         except grpc.RpcError as error:
             return from_rpc_error(error)

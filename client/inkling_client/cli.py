@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from inkling_client.cli_content import content_app, recommend
 from inkling_client.cli_graph import graph_app
 from inkling_client.cli_info import info
 from inkling_client.cli_model import model_app
+from inkling_client.cli_profile import profile_app
 from inkling_client.cli_serve import serve
 from inkling_client.cli_tag import tag
 
@@ -23,6 +25,9 @@ app.command()(tag)
 app.command()(info)
 app.add_typer(graph_app)
 app.add_typer(model_app)
+app.add_typer(content_app)
+app.add_typer(profile_app)
+app.command()(recommend)
 app.command(
     context_settings={
         "allow_extra_args": True,

@@ -13,7 +13,13 @@ from rich.text import Text
 from inkling_client.channel import DEFAULT_TARGET, full_target, is_loopback
 from inkling_client.cli_view import printable
 from inkling_client.client import InklingClient
-from inkling_client.errors import EncoderDown, InklingClientError, InvalidRequest, Unavailable
+from inkling_client.errors import (
+    EncoderDown,
+    InklingClientError,
+    InvalidRequest,
+    StorageDown,
+    Unavailable,
+)
 from inkling_client.results import ServerInfo
 from inkling_client.retry import RetryPolicy
 
@@ -86,7 +92,7 @@ def asking(server: str, *, tls: bool, ca_file: Path | None) -> Iterator[InklingC
 def _why_no_server(error: InklingClientError, target: str) -> str:
     if error.code is grpc.StatusCode.UNIMPLEMENTED:
         return f"the server at {target} does not speak inkling.v1"
-    if isinstance(error, EncoderDown):
+    if isinstance(error, EncoderDown | StorageDown):
         return f"the server at {target} is not ready: {error.message}; try again in a few seconds"
     if error.code is grpc.StatusCode.UNAVAILABLE:
         advice = "name one with --server or INKLING_SERVER"

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from inkling_client.errors import InklingClientError, file_unreadable
+from inkling_client.errors import InklingClientError
+from inkling_client.local_errors import file_unreadable
 
 STDIN = "-"
 

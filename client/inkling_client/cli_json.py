@@ -27,7 +27,7 @@ def outcome_line(path: str, outcome: TagResult | InklingClientError) -> str:
     return json.dumps(
         {
             "path": path,
-            "tags": [_tag(tag) for tag in outcome.tags],
+            "tags": [tag_fields(tag) for tag in outcome.tags],
             "graph_version": outcome.graph_version,
             "model_version": outcome.model_version,
         }
@@ -46,7 +46,8 @@ def info_line(info: ServerInfo, target: str) -> str:
     )
 
 
-def _tag(tag: Tag) -> dict[str, Any]:
+def tag_fields(tag: Tag) -> dict[str, Any]:
+    """A tag as an object."""
     fields = _rounded(asdict(tag))
     if tag.explanation is None:
         del fields["explanation"]
@@ -67,12 +68,14 @@ def error_fields(error: InklingClientError) -> dict[str, Any]:
 
 
 def _rounded(fields: dict[str, Any]) -> dict[str, Any]:
-    """Rounds floats, also in nested dictionaries."""
+    """Rounds floats, also in nested dictionaries and in lists of them."""
     return {
         key: round(value, DIGITS)
         if isinstance(value, float)
         else _rounded(value)
         if isinstance(value, dict)
+        else [_rounded(one) if isinstance(one, dict) else one for one in value]
+        if isinstance(value, list | tuple)
         else value
         for key, value in fields.items()
     }

@@ -27,11 +27,21 @@ from inkling_client.cli_connect import (
     fail,
     hello,
 )
+from inkling_client.cli_context import (
+    CaptionOption,
+    CommentOption,
+    HashtagOption,
+    LocationOption,
+    OverlayOption,
+    TitleOption,
+    context_from,
+)
 from inkling_client.cli_files import STDIN, Found, find_pictures
 from inkling_client.cli_json import outcome_line
 from inkling_client.cli_view import TagTable, summary
+from inkling_client.context import Context
 from inkling_client.errors import InklingClientError
-from inkling_client.requests import Image
+from inkling_client.requests import Image, Post
 from inkling_client.results import ServerInfo, TagResult
 
 Outcome = TagResult | InklingClientError
@@ -57,23 +67,40 @@ def tag(
         bool, typer.Option("--explain", help="Show where scores come from.")
     ] = False,
     recursive: Annotated[bool, typer.Option(help="Folders inside folders, too.")] = True,
+    caption: CaptionOption = "",
+    hashtags: HashtagOption = None,
+    title: TitleOption = "",
+    overlay_text: OverlayOption = "",
+    comments: CommentOption = None,
+    location: LocationOption = "",
     server: ServerOption = DEFAULT_SERVER,
     tls: TlsOption = False,
     ca_file: CaFileOption = None,
 ) -> None:
-    """Tag pictures.
+    """Tag pictures. What is known about them besides counts for all of them.
 
     Exit codes: 0 all tagged, 1 some failed (the others are tagged), 2 wrong usage, 3 no server.
     """
     found = list(find_pictures(paths, recursive=recursive))
     if not found:
         fail(EXIT_USAGE, f"no pictures in {', '.join(paths)}")
+    context = context_from(
+        caption=caption,
+        hashtags=hashtags,
+        title=title,
+        overlay_text=overlay_text,
+        comments=comments,
+        location=location,
+    )
     with connect(server, tls=tls, ca_file=ca_file) as client:
         info = hello(client, server)
         if top_n is not None and top_n > info.limits.max_top_n:
             fail(EXIT_USAGE, f"--top-n: this server gives at most {info.limits.max_top_n}")
+        if context is not None and not info.uses_context:
+            why = "this server reads no texts: tags come from the pictures alone"
+            Console(stderr=True).print(why, style="yellow")
         stream = client.tag_stream(
-            _inputs(found, info), top_n=top_n, min_score=min_score, explain=explain
+            _inputs(found, info, context), top_n=top_n, min_score=min_score, explain=explain
         )
         with closing(stream):
             outcomes = _in_order(found, stream)
@@ -84,14 +111,16 @@ def tag(
     raise typer.Exit(exit_code)
 
 
-def _inputs(found: list[Found], info: ServerInfo) -> Iterator[tuple[int, Image]]:
+def _inputs(
+    found: list[Found], info: ServerInfo, context: Context | None
+) -> Iterator[tuple[int, Image | Post]]:
     for index, item in enumerate(found):
         if item.error is not None:
             continue
+        image: Image = Path(item.path)
         if item.path == STDIN:
-            yield index, sys.stdin.buffer.read(info.limits.max_image_bytes + 1)
-        else:
-            yield index, Path(item.path)
+            image = sys.stdin.buffer.read(info.limits.max_image_bytes + 1)
+        yield index, image if context is None else Post(image, context)
 
 
 def _in_order(

@@ -8,7 +8,7 @@ This module does not know where results come from.
 
 import posixpath
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.rule import Rule
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inkling_client.errors import InklingClientError
-from inkling_client.results import ServerInfo, Tag, TagResult
+from inkling_client.results import Evidence, ServerInfo, Tag, TagResult
 
 MAX_WIDTH = 120
 _GAP = 2
@@ -107,16 +107,25 @@ class TagTable:
         elif not outcome.tags:
             body = Text("no tag above the threshold", "dim")
         else:
-            rows = self._rows()
-            for tag in outcome.tags:
-                rows.add_row(*self._cells(tag))
-            body = rows
+            body = Group(*self._tags(outcome.tags))
         if self._folder:
             path = path.removeprefix(self._folder).lstrip("/")
         folder, slash, name = printable(path).rpartition("/")
         return Group(
             self._picture(Text.assemble((folder + slash, "dim"), name), body), self._rule()
         )
+
+    def _tags(self, tags: Sequence[Tag]) -> Iterator[RenderableType]:
+        """Rows of equal widths, with lines of evidence between them."""
+        rows = self._rows()
+        for tag in tags:
+            rows.add_row(*self._cells(tag))
+            if self._explain and tag.explanation is not None and tag.explanation.evidence:
+                yield rows
+                yield _evidence(tag.explanation.evidence)
+                rows = self._rows()
+        if rows.row_count:
+            yield rows
 
     def _cells(self, tag: Tag) -> list[Text]:
         colour = next((colour for floor, colour in _COLOURS if tag.score >= floor), "")
@@ -154,6 +163,15 @@ class TagTable:
         grid.add_column(width=self._picture_width + _GAP + self._rows_width)
         grid.add_row(Rule(style="dim", characters="─" if self._blocks else "-"))
         return grid
+
+
+def _evidence(evidence: Sequence[Evidence]) -> Text:
+    words = []
+    for one in evidence:
+        times = f" ×{one.mention_count}" if one.mention_count > 1 else ""
+        quote = f" “{printable(one.text)}”" if one.text else ""
+        words.append(f"{printable(one.source)} {one.weight:.0%}{times}{quote}")
+    return Text("  + " + ", ".join(words), "dim", overflow="fold")
 
 
 def common_folder(paths: Sequence[str]) -> str:
@@ -202,6 +220,7 @@ def info_table(info: ServerInfo, target: str) -> RenderableType:
         ("calibrated", calibrated),
         ("graph", f"{info.graph_version}, {info.interest_count:,} interests"),
         ("tag index", info.tag_index),
+        ("texts", "joined with pictures" if info.uses_context else "not read"),
         *(
             (
                 f"encoder {encoder.name}",

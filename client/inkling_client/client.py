@@ -27,20 +27,25 @@ from inkling_client.channel import (
     full_target,
     sync_channel,
 )
+from inkling_client.content_client import ContentClient
+from inkling_client.context import Context
 from inkling_client.errors import InklingClientError, from_rpc_error
 from inkling_client.graph_client import GraphClient
 from inkling_client.model_client import ModelClient
+from inkling_client.profile_client import ProfileClient
 from inkling_client.requests import (
     ALWAYS_SENT_BYTES,
     READ_CAP_BYTES,
     Image,
+    Post,
     TagOptions,
     read_image,
 )
 from inkling_client.results import ServerInfo, TagResult, server_info, tag_result
 from inkling_client.retry import NO_RETRY, STREAM_RETRY, UNARY_RETRY, RetryPolicy
-from inkling_client.stream import InfoCall, TagStream
+from inkling_client.stream import InfoCall, ItemStream
 from inkling_client.stream_ledger import StreamLedger
+from inkling_client.tag_kind import tag_kind
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -58,6 +63,8 @@ class InklingClient:
     Attributes:
         graph: the interest graph: reads it and refreshes it.
         model: the model's versions: which serves, and rolling another one out.
+        content: content items, what people do with them, and what to show them next.
+        profiles: people: their profiles, comparing them, erasing them.
     """
 
     def __init__(
@@ -77,6 +84,8 @@ class InklingClient:
         self._info = info_pb2_grpc.InfoServiceStub(self._channel)
         self.graph = GraphClient(self._channel, self._call)
         self.model = ModelClient(self._channel, self._call)
+        self.content = ContentClient(self._channel, self._call)
+        self.profiles = ProfileClient(self._channel, self._call)
         self._health: Callable[..., bytes] = self._channel.unary_unary(HEALTH_METHOD)
 
     def tag(
@@ -87,6 +96,7 @@ class InklingClient:
         min_score: float | None = None,
         graph_version: str = "",
         explain: bool = False,
+        context: Context | None = None,
         timeout_s: float | None = None,
     ) -> TagResult:
         """Tags one picture.
@@ -97,6 +107,8 @@ class InklingClient:
             min_score: only tags that score strictly more, in [0, 1]; None: the server's default.
             graph_version: answer from this version or fail; "": the current one.
             explain: adds Tag.explanation.
+            context: texts about the picture: interests that they name are joined with those that it
+                shows, where the server reads texts (`ServerInfo.uses_context`).
             timeout_s: deadline, retries included; None: the client's.
 
         Raises:
@@ -107,14 +119,14 @@ class InklingClient:
         if len(data) > ALWAYS_SENT_BYTES and not self._knows_limits:
             self._retrying(self._get_info, deadline)
             read_image(data, self._read_cap)
-        request = TagOptions(top_n, min_score, graph_version, explain).request(data)
+        request = TagOptions(top_n, min_score, graph_version, explain).request(data, context)
         return self._retrying(
             lambda left_s: tag_result(self._tagging.Tag(request, timeout=left_s)), deadline
         )
 
     def tag_stream(
         self,
-        inputs: Iterable[tuple[K, Image]],
+        inputs: Iterable[tuple[K, Image | Post]],
         *,
         top_n: int | None = None,
         min_score: float | None = None,
@@ -131,8 +143,9 @@ class InklingClient:
         Break out of the loop, or close the iterator, to stop early.
 
         Args:
-            inputs: pairs of any id of yours and a picture (bytes or path). They are drawn from
-                another thread, no more than `max_in_flight` ahead of what you have taken.
+            inputs: pairs of any id of yours and a picture (bytes, path, or a `Post`: a picture with
+                its texts). They are drawn from another thread, no more than `max_in_flight` ahead
+                of what you have taken.
             top_n: as in `tag`, for every picture.
             min_score: as in `tag`, for every picture.
             graph_version: as in `tag`, for every picture.
@@ -147,12 +160,13 @@ class InklingClient:
         """
         if max_in_flight < 1 or stall_timeout_s <= 0:
             raise ValueError("max_in_flight and stall_timeout_s must be positive")
-        stream = TagStream(
+        kind = tag_kind(TagOptions(top_n, min_score, graph_version, explain))
+        stream = ItemStream(
             open_stream=self._tagging.TagStream,
             ask_info=self._ask_info,
             inputs=inputs,
-            options=TagOptions(top_n, min_score, graph_version, explain),
-            ledger=StreamLedger[K](retry, stall_timeout_s),
+            kind=kind,
+            ledger=StreamLedger[K, TagResult](kind, retry, stall_timeout_s),
             max_in_flight=max_in_flight,
             max_image_bytes=self._read_cap,
         )
@@ -190,10 +204,15 @@ class InklingClient:
         self.close()
 
     def _call(
-        self, call: Callable[[float], T], timeout_s: float | None = None, *, once: bool = False
+        self,
+        call: Callable[[float], T],
+        timeout_s: float | None = None,
+        *,
+        once: bool = False,
+        retry: RetryPolicy | None = None,
     ) -> T:
         deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
-        return self._retrying(call, deadline, NO_RETRY if once else self._retry)
+        return self._retrying(call, deadline, NO_RETRY if once else retry)
 
     def _retrying(
         self, call: Callable[[float], T], deadline: float, retry: RetryPolicy | None = None

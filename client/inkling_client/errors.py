@@ -17,10 +17,18 @@
     ├── RolloutFailed                ROLLOUT_FAILED              INTERNAL
     │   └── RolloutRefused           ROLLOUT_REFUSED             FAILED_PRECONDITION
     ├── RolloutCancelled             ROLLOUT_CANCELLED           CANCELLED
+    ├── UnknownContent               UNKNOWN_CONTENT             NOT_FOUND
+    ├── UnknownUser                  UNKNOWN_USER                NOT_FOUND
+    ├── ProfileEmpty                 PROFILE_EMPTY               FAILED_PRECONDITION
+    ├── NoClusters                   NO_CLUSTERS                 FAILED_PRECONDITION
+    ├── PeopleRefreshRunning         PEOPLE_REFRESH_RUNNING      ABORTED
+    ├── PeopleRefreshFailed          PEOPLE_REFRESH_FAILED       any
+    ├── PeopleRefreshCancelled       PEOPLE_REFRESH_CANCELLED    CANCELLED
     ├── Overloaded                   OVERLOADED                  RESOURCE_EXHAUSTED
     ├── DeadlineExceeded             DEADLINE_EXCEEDED           DEADLINE_EXCEEDED
     ├── Unavailable                  UNAVAILABLE                 UNAVAILABLE
-    │   └── EncoderDown              ENCODER_DOWN                UNAVAILABLE
+    │   ├── EncoderDown              ENCODER_DOWN                UNAVAILABLE
+    │   └── StorageDown              STORAGE_DOWN                UNAVAILABLE
     ├── Unauthenticated              UNAUTHENTICATED             UNAUTHENTICATED
     ├── PermissionDenied             PERMISSION_DENIED           PERMISSION_DENIED
     └── FileUnreadable               FILE_UNREADABLE             NOT_FOUND, PERMISSION_DENIED
@@ -139,6 +147,34 @@ class RolloutCancelled(InklingClientError):
     """A rollout was cancelled; the model that served before goes on serving."""
 
 
+class UnknownContent(InklingClientError):
+    """Nothing is stored of such an item."""
+
+
+class UnknownUser(InklingClientError):
+    """Nothing is stored of such a person."""
+
+
+class ProfileEmpty(InklingClientError):
+    """Somebody has kept no picture that the model which serves can tell anything about."""
+
+
+class NoClusters(InklingClientError):
+    """There are no visual clusters yet: a refresh of people fits them."""
+
+
+class PeopleRefreshRunning(InklingClientError):
+    """There is one refresh of people at a time; metadata["operation"] names the one that runs."""
+
+
+class PeopleRefreshFailed(InklingClientError):
+    """A refresh of people came to no good end; what was there before goes on serving."""
+
+
+class PeopleRefreshCancelled(InklingClientError):
+    """A refresh of people was cancelled; what was there before goes on serving."""
+
+
 class Overloaded(InklingClientError):
     """The server is full. `retry_after_s` says when a retry has a fair chance."""
 
@@ -153,6 +189,10 @@ class Unavailable(InklingClientError):
 
 class EncoderDown(Unavailable):
     """The server is there and its encoders are not. It brings them back by itself."""
+
+
+class StorageDown(Unavailable):
+    """The server is there and its database is not."""
 
 
 class Unauthenticated(InklingClientError):
@@ -183,9 +223,17 @@ _BY_REASON: dict[str, type[InklingClientError]] = {
     "ROLLOUT_FAILED": RolloutFailed,
     "ROLLOUT_REFUSED": RolloutRefused,
     "ROLLOUT_CANCELLED": RolloutCancelled,
+    "UNKNOWN_CONTENT": UnknownContent,
+    "UNKNOWN_USER": UnknownUser,
+    "PROFILE_EMPTY": ProfileEmpty,
+    "NO_CLUSTERS": NoClusters,
+    "PEOPLE_REFRESH_RUNNING": PeopleRefreshRunning,
+    "PEOPLE_REFRESH_FAILED": PeopleRefreshFailed,
+    "PEOPLE_REFRESH_CANCELLED": PeopleRefreshCancelled,
     "OVERLOADED": Overloaded,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "ENCODER_DOWN": EncoderDown,
+    "STORAGE_DOWN": StorageDown,
     "UNAUTHENTICATED": Unauthenticated,
     "PERMISSION_DENIED": PermissionDenied,
 }
@@ -236,52 +284,3 @@ def from_rpc_error(error: grpc.RpcError) -> InklingClientError:
                 break  # a proxy's own idea of that header: the plain code and text remain
     code: grpc.StatusCode = error.code()
     return from_status(status_pb2.Status(code=code.value[0], message=error.details() or ""))
-
-
-def stream_ended_early() -> InklingClientError:
-    """The server ended a stream and left pictures without an answer."""
-    return Unavailable(
-        "the server ended the stream before it had answered every picture",
-        reason="UNAVAILABLE",
-        code=grpc.StatusCode.UNAVAILABLE,
-    )
-
-
-def no_answer_for(stall_timeout_s: float) -> InklingClientError:
-    """A stream stood still: pictures were under way, and no answer came for that long."""
-    return DeadlineExceeded(
-        f"no answer from the server for {stall_timeout_s:g} s",
-        reason="DEADLINE_EXCEEDED",
-        code=grpc.StatusCode.DEADLINE_EXCEEDED,
-    )
-
-
-def operation_not_done(what: str, timeout_s: float) -> InklingClientError:
-    """A refresh or rollout runs on, and its caller would not wait longer."""
-    return DeadlineExceeded(
-        f"the {what} was not done within {timeout_s:g} s; it goes on",
-        reason="DEADLINE_EXCEEDED",
-        code=grpc.StatusCode.DEADLINE_EXCEEDED,
-    )
-
-
-def image_bytes_over_limit(actual: int, allowed: int) -> ImageTooLarge:
-    """The same error that the server answers, made here so that the bytes need not travel."""
-    return ImageTooLarge(
-        f"image bytes: {actual:,} is over the limit of {allowed:,}",
-        reason="IMAGE_TOO_LARGE",
-        code=grpc.StatusCode.INVALID_ARGUMENT,
-        metadata={"what": "image bytes", "actual": str(actual), "allowed": str(allowed)},
-    )
-
-
-def file_unreadable(error: OSError) -> FileUnreadable:
-    """Says why a file cannot be read, without its name: the caller knows that."""
-    if isinstance(error, FileNotFoundError):
-        code = grpc.StatusCode.NOT_FOUND
-    elif isinstance(error, PermissionError):
-        code = grpc.StatusCode.PERMISSION_DENIED
-    else:
-        code = grpc.StatusCode.UNKNOWN
-    text = error.strerror or type(error).__name__
-    return FileUnreadable(text, reason="FILE_UNREADABLE", code=code)

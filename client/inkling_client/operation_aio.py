@@ -8,6 +8,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
 from inkling_client.operation_calls import CANCEL_TIMEOUT_S, OperationKind, P, R, wait_request
+from inkling_client.retry import RetryPolicy
 
 T = TypeVar("T")
 
@@ -21,8 +22,9 @@ class AsyncCaller(Protocol):
         timeout_s: float | None = None,
         *,
         once: bool = False,
+        retry: RetryPolicy | None = None,
     ) -> T:
-        """Tries until it works, its error is final, or time is up; `once`: a single time."""
+        """Tries until it works, its error is final, or time is up; arguments as of `Caller`."""
 
 
 class AsyncOperationHandle(Generic[P, R]):

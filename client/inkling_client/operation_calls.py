@@ -12,7 +12,8 @@ from typing import Generic, Protocol, TypeVar
 from google.longrunning import operations_pb2
 from google.protobuf import duration_pb2
 
-from inkling_client.errors import InklingClientError, operation_not_done
+from inkling_client.errors import InklingClientError
+from inkling_client.local_errors import operation_not_done
 
 # Longer than a call's usual deadline: it waits for the operation's end.
 CANCEL_TIMEOUT_S = 60.0

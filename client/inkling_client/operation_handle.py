@@ -11,6 +11,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
 from inkling_client.operation_calls import CANCEL_TIMEOUT_S, OperationKind, P, R, wait_request
+from inkling_client.retry import RetryPolicy
 
 T = TypeVar("T")
 
@@ -19,9 +20,21 @@ class Caller(Protocol):
     """Calls `call(seconds left)` and turns its errors into typed ones."""
 
     def __call__(
-        self, call: Callable[[float], T], timeout_s: float | None = None, *, once: bool = False
+        self,
+        call: Callable[[float], T],
+        timeout_s: float | None = None,
+        *,
+        once: bool = False,
+        retry: RetryPolicy | None = None,
     ) -> T:
-        """Tries until it works, its error is final, or time is up; `once`: a single time."""
+        """Tries until it works, its error is final, or time is up.
+
+        Args:
+            call: what is tried.
+            timeout_s: in all; None: the client's.
+            once: a single time.
+            retry: how often and how patiently; None: as the client does.
+        """
 
 
 class OperationHandle(Generic[P, R]):

@@ -7,11 +7,13 @@ This module does not know connections.
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from inkling.v1 import tagging_pb2
-from inkling_client.errors import InklingClientError, file_unreadable, image_bytes_over_limit
+from inkling_client.context import Context
+from inkling_client.errors import InklingClientError
+from inkling_client.local_errors import file_unreadable, image_bytes_over_limit, not_sendable
 
 # The encoded file itself, or where it lies.
 Image = bytes | os.PathLike[str]
@@ -38,15 +40,39 @@ class TagOptions:
     graph_version: str = ""
     explain: bool = False
 
-    def request(self, image: bytes) -> tagging_pb2.TagRequest:
-        """The message for one picture."""
-        return tagging_pb2.TagRequest(
-            image=image,
-            top_n=self.top_n,
-            min_score=self.min_score,
-            graph_version=self.graph_version,
-            explain=self.explain,
-        )
+    def request(self, image: bytes, context: Context | None = None) -> tagging_pb2.TagRequest:
+        """The message for one picture, with what is known about it.
+
+        Raises:
+            ArgumentOutOfRange: a text cannot be sent.
+        """
+        try:
+            return tagging_pb2.TagRequest(
+                image=image,
+                top_n=self.top_n,
+                min_score=self.min_score,
+                graph_version=self.graph_version,
+                explain=self.explain,
+                context=None if context is None else context.message(),
+            )
+        except ValueError:
+            if context is None:
+                raise
+            # Protobuf's own text repeats what it cannot hold.
+            raise not_sendable("a text of the context holds half a character") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A picture with the texts that belong to it, for `tag_stream`.
+
+    Args:
+        image: the encoded file's bytes, or its path.
+        context: what is known about it.
+    """
+
+    image: Image = field(repr=False)
+    context: Context
 
 
 def read_image(image: Image, max_bytes: int) -> bytes:

@@ -3,15 +3,38 @@
 This module does not know connections, and nothing in it can fail.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from inkling.v1 import common_pb2, info_pb2, tagging_pb2
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one source other than the picture says for an interest.
+
+    Args:
+        source: "caption", "hashtag", "overlay", "title", "body", "transcript", "location",
+            "comment", or "author": what the item's author posts about.
+        weight: probability in (0, 1) that the source is right.
+        mention_count: times that the source names the interest.
+        text: the words that name it first, as they were sent; "" for "author".
+    """
+
+    source: str
+    weight: float
+    mention_count: int
+    text: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a score came about: score = 1 / (1 + exp(-calibrated_logit)).
+    """How a score came about.
+
+        picture score = 1 / (1 + exp(-calibrated_logit))
+        score         = 1 - (1 - picture score) * product over evidence of (1 - weight)
+
+    Without a picture the picture score is 0.
 
     Args:
         cosine: of picture and interest embedding, in [-1, 1].
@@ -20,6 +43,7 @@ class Explanation:
         tag_logit: what the calibration has learned about this one interest; 0: nothing.
         calibrated_logit: the sum of the three after the calibration's curve; None: the model's
             calibration has no curve, and the sum itself counts.
+        evidence: what other sources say, the heaviest first.
     """
 
     cosine: float
@@ -27,6 +51,7 @@ class Explanation:
     prior_logit: float
     tag_logit: float = 0.0
     calibrated_logit: float | None = None
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +142,14 @@ class ServerInfo:
 def tag_result(response: tagging_pb2.TagResponse) -> TagResult:
     """The plain value of a TagResponse."""
     return TagResult(
-        tags=tuple(_tag(tag) for tag in response.tags),
+        tags=tuple(tag_of(tag) for tag in response.tags),
         graph_version=response.graph_version,
         model_version=response.model_version,
     )
 
 
-def _tag(tag: common_pb2.Tag) -> Tag:
+def tag_of(tag: common_pb2.Tag) -> Tag:
+    """The plain value of a Tag."""
     explanation = None
     if tag.HasField("explanation"):
         why = tag.explanation
@@ -133,6 +159,10 @@ def _tag(tag: common_pb2.Tag) -> Tag:
             prior_logit=why.prior_logit,
             tag_logit=why.tag_logit,
             calibrated_logit=why.calibrated_logit if why.HasField("calibrated_logit") else None,
+            evidence=tuple(
+                Evidence(one.source, one.weight, one.mention_count, one.text)
+                for one in why.evidence
+            ),
         )
     return Tag(tag.interest_id, tag.phrase, tag.score, explanation)
 

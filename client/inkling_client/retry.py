@@ -1,8 +1,10 @@
 """When a call that failed is tried again, and after how long.
 
-Tagging and reading are safe to repeat: the server keeps nothing of them. What is tried again is
-what may pass by itself: no connection (UNAVAILABLE, which includes ENCODER_DOWN) and a full server
-(OVERLOADED, not before the server's own RetryInfo). A deadline that passed is never tried again.
+Tagging and reading are safe to repeat: the server keeps nothing of them. So is storing an item,
+which replaces it, recording an engagement, which has an id of its own, and deleting. What is tried
+again is what may pass by itself: no connection (UNAVAILABLE, which includes ENCODER_DOWN and
+STORAGE_DOWN) and a full server (OVERLOADED, not before the server's own RetryInfo). A deadline that
+passed is never tried again.
 
 The loop is ours and not gRPC's service config: that one does not know RetryInfo, and the two
 together would multiply their attempts.

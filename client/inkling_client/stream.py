@@ -1,4 +1,4 @@
-"""Drives one tag stream for the blocking client.
+"""Drives one stream for the blocking client.
 
 Four parties, one lock:
 
@@ -15,14 +15,15 @@ This module does not know what may be tried again, and when: the ledger does.
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 
-from inkling.v1 import info_pb2, tagging_pb2
-from inkling_client.errors import InklingClientError, from_rpc_error, stream_ended_early
-from inkling_client.requests import READ_CAP_BYTES, Image, TagOptions, read_image
-from inkling_client.results import TagResult
+from inkling.v1 import info_pb2
+from inkling_client.errors import InklingClientError, from_rpc_error
+from inkling_client.local_errors import stream_ended_early
+from inkling_client.requests import READ_CAP_BYTES, read_image
+from inkling_client.stream_kind import I, Numbered, R, StreamKind
 from inkling_client.stream_ledger import StreamLedger
 
 K = TypeVar("K")
@@ -32,9 +33,9 @@ _JOIN_TIMEOUT_S = 2.0
 
 
 class StreamCall(Protocol):
-    """An open TagStream call."""
+    """An open call of a stream."""
 
-    def __iter__(self) -> Iterator[tagging_pb2.TagStreamResponse]: ...
+    def __iter__(self) -> Iterator[Any]: ...
 
     def cancel(self) -> object: ...
 
@@ -47,14 +48,14 @@ class InfoCall(Protocol):
     def cancel(self) -> object: ...
 
 
-class TagStream(Generic[K]):
+class ItemStream(Generic[K, I, R]):
     """One run over `inputs`.
 
     Args:
-        open_stream: starts a TagStream call that sends what the given iterator yields.
+        open_stream: starts a call that sends what the given iterator yields.
         ask_info: starts to ask the server for its limits.
-        inputs: pairs of the caller's id and a picture; iterated in the feeder thread.
-        options: for every picture.
+        inputs: pairs of a key and what is sent; iterated in the feeder thread.
+        kind: how inputs travel.
         ledger: empty books.
         max_in_flight: pictures held at a time.
         max_image_bytes: no file is read beyond it; the server says it anew at each connection.
@@ -63,18 +64,18 @@ class TagStream(Generic[K]):
     def __init__(
         self,
         *,
-        open_stream: Callable[[Iterator[tagging_pb2.TagStreamRequest]], StreamCall],
+        open_stream: Callable[[Iterator[Any]], StreamCall],
         ask_info: Callable[[], InfoCall],
-        inputs: Iterable[tuple[K, Image]],
-        options: TagOptions,
-        ledger: StreamLedger[K],
+        inputs: Iterable[tuple[K, I]],
+        kind: StreamKind[I, R],
+        ledger: StreamLedger[K, R],
         max_in_flight: int,
         max_image_bytes: int,
     ) -> None:
         self._open_stream = open_stream
         self._ask_info = ask_info
         self._inputs = inputs
-        self._options = options
+        self._kind = kind
         self._ledger = ledger
         self._max_in_flight = max_in_flight
 
@@ -88,7 +89,7 @@ class TagStream(Generic[K]):
         self._stalled = False
         self._call: StreamCall | InfoCall | None = None
 
-    def outcomes(self) -> Generator[tuple[K, TagResult | InklingClientError]]:
+    def outcomes(self) -> Generator[tuple[K, R | InklingClientError]]:
         """Yields each input's outcome as it comes; ends everything when the caller stops early.
 
         Raises:
@@ -112,7 +113,7 @@ class TagStream(Generic[K]):
             session.join(_JOIN_TIMEOUT_S)
             # Not the feeder: the caller's own iterator may block it for as long as it likes.
 
-    def _next_outcome(self) -> tuple[K, TagResult | InklingClientError] | None:
+    def _next_outcome(self) -> tuple[K, R | InklingClientError] | None:
         while True:
             with self._changed:
                 if self._ledger.outcomes:
@@ -142,10 +143,10 @@ class TagStream(Generic[K]):
             # A place first, a picture then: `inputs` may make its pictures as it goes.
             while self._wait_for_place():
                 try:
-                    request_id, image = next(inputs)
+                    key, item = next(inputs)
                 except StopIteration:
                     return
-                self._admit(request_id, image)
+                self._admit(key, item)
         except BaseException as error:  # whatever the caller's iterator raises is theirs
             with self._changed:
                 self._inputs_error = error
@@ -162,17 +163,18 @@ class TagStream(Generic[K]):
     def _has_place(self) -> bool:
         return self._held < self._max_in_flight and not self._ledger.full
 
-    def _admit(self, request_id: K, image: Image) -> None:
+    def _admit(self, key: K, item: I) -> None:
         try:
-            request = self._options.request(read_image(image, self._limit))
+            image = read_image(self._kind.image_of(item), self._limit)
+            message = self._kind.message_of(item, image)
         except InklingClientError as error:
             with self._changed:
-                self._ledger.fail(request_id, error)
+                self._ledger.fail(key, error)
                 self._held += 1
                 self._changed.notify_all()
             return
         with self._changed:
-            self._ledger.admit(request_id, request)
+            self._ledger.admit(key, message)
             self._held += 1
             self._changed.notify_all()
 
@@ -238,12 +240,12 @@ class TagStream(Generic[K]):
 
     # -- gRPC's thread ---------------------------------------------------------------------------
 
-    def _requests(self, session_over: threading.Event) -> Iterator[tagging_pb2.TagStreamRequest]:
+    def _requests(self, session_over: threading.Event) -> Iterator[Numbered]:
         """What one connection sends. Ends, and so half-closes, when every input has its outcome."""
         while (message := self._next_message(session_over)) is not None:
             yield message
 
-    def _next_message(self, session_over: threading.Event) -> tagging_pb2.TagStreamRequest | None:
+    def _next_message(self, session_over: threading.Event) -> Numbered | None:
         with self._changed:
             while not (self._closed or session_over.is_set()):
                 message = self._ledger.take(self._limit)

@@ -1,4 +1,4 @@
-"""The books of one tag stream: what waits, what is under way, and the one outcome of every input.
+"""The books of one stream: what waits, what is under way, and the one outcome of every input.
 
     admit ──► waiting ──take──► sent ──settle──► outcomes
                  ▲               │ │
@@ -19,17 +19,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from inkling.v1 import tagging_pb2
-from inkling_client.errors import (
-    InklingClientError,
-    from_status,
-    image_bytes_over_limit,
-    no_answer_for,
-)
-from inkling_client.results import TagResult, tag_result
+from inkling_client.errors import InklingClientError
+from inkling_client.local_errors import image_bytes_over_limit, no_answer_for
 from inkling_client.retry import RetryPolicy, stream_may_reconnect
+from inkling_client.stream_kind import Numbered, R, StreamKind
 
 K = TypeVar("K")
 
@@ -40,15 +35,18 @@ MAX_HELD_BYTES = 64 * 2**20
 
 @dataclass(slots=True)
 class _Item(Generic[K]):
-    request_id: K
-    message: tagging_pb2.TagStreamRequest
+    key: K
+    message: Numbered
+    image_bytes: int
+    held_bytes: int
     attempts: int = 0
 
 
-class StreamLedger(Generic[K]):
+class StreamLedger(Generic[K, R]):
     """Keeps the books.
 
     Args:
+        kind: how requests and replies are read.
         retry: how often one picture, and one connection without any answer, is tried.
         stall_timeout_s: longest time without any answer while pictures are under way.
         clock: monotonic seconds.
@@ -57,12 +55,14 @@ class StreamLedger(Generic[K]):
 
     def __init__(
         self,
+        kind: StreamKind[Any, R],
         retry: RetryPolicy,
         stall_timeout_s: float,
         *,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        self._kind = kind
         self._retry = retry
         self._stall_timeout_s = stall_timeout_s
         self._clock = clock
@@ -73,8 +73,8 @@ class StreamLedger(Generic[K]):
         self._sent: dict[str, _Item[K]] = {}
         self._failures = 0  # broken connections since the last answer
         self._progress_time_s = 0.0
-        self._held_bytes = 0  # of pictures without an outcome
-        self.outcomes: deque[tuple[K, TagResult | InklingClientError]] = deque()
+        self._held_bytes = 0  # of requests without an outcome
+        self.outcomes: deque[tuple[K, R | InklingClientError]] = deque()
 
     @property
     def idle(self) -> bool:
@@ -83,7 +83,7 @@ class StreamLedger(Generic[K]):
 
     @property
     def full(self) -> bool:
-        """Whether the pictures without an outcome hold as many bytes as they may."""
+        """Whether the requests without an outcome hold as many bytes as they may."""
         return self._held_bytes >= MAX_HELD_BYTES
 
     @property
@@ -91,18 +91,19 @@ class StreamLedger(Generic[K]):
         """Whether something was sent and has no answer yet."""
         return bool(self._sent)
 
-    def admit(self, request_id: K, request: tagging_pb2.TagRequest) -> None:
-        """Takes on one input."""
-        message = tagging_pb2.TagStreamRequest(request_id=str(self._next_number), request=request)
+    def admit(self, key: K, message: Numbered) -> None:
+        """Takes on one input; gives its message a number."""
+        message.request_id = str(self._next_number)
         self._next_number += 1
-        self._held_bytes += len(request.image)
-        self._waiting.append(_Item(request_id, message))
+        item = _Item(key, message, self._kind.image_bytes(message), message.ByteSize())
+        self._held_bytes += item.held_bytes
+        self._waiting.append(item)
 
-    def fail(self, request_id: K, error: InklingClientError) -> None:
+    def fail(self, key: K, error: InklingClientError) -> None:
         """Takes on one input that cannot be sent at all."""
-        self.outcomes.append((request_id, error))
+        self.outcomes.append((key, error))
 
-    def take(self, max_image_bytes: int) -> tagging_pb2.TagStreamRequest | None:
+    def take(self, max_image_bytes: int) -> Numbered | None:
         """The next message to send, counted as sent; None while there is none.
 
         A picture over `max_image_bytes` gets its outcome here and is not sent.
@@ -112,9 +113,9 @@ class StreamLedger(Generic[K]):
             self._waiting.append(heapq.heappop(self._delayed)[2])
         while self._waiting:
             item = self._waiting.popleft()
-            size = len(item.message.request.image)
-            if size > max_image_bytes:
-                self._finish(item, image_bytes_over_limit(size, max_image_bytes))
+            if item.image_bytes > max_image_bytes:
+                error = image_bytes_over_limit(item.image_bytes, max_image_bytes)
+                self._finish(item, error)
                 continue
             if not self._sent:
                 self._progress_time_s = now_s
@@ -135,20 +136,19 @@ class StreamLedger(Generic[K]):
             return None
         return max(0.0, self._progress_time_s + self._stall_timeout_s - self._clock())
 
-    def settle(self, reply: tagging_pb2.TagStreamResponse) -> None:
+    def settle(self, reply: Numbered) -> None:
         """Books one reply. A number that is not under way is ignored."""
         item = self._sent.pop(reply.request_id, None)
         if item is None:
             return
         self._failures = 0
         self._progress_time_s = self._clock()
-        if reply.WhichOneof("result") == "response":
-            self._finish(item, tag_result(reply.response))
-            return
-        error = from_status(reply.error)
-        wait_s = self._retry.wait_s(error, item.attempts, draw=self._draw)
+        outcome = self._kind.outcome_of(reply)
+        wait_s = None
+        if isinstance(outcome, InklingClientError):
+            wait_s = self._retry.wait_s(outcome, item.attempts, draw=self._draw)
         if wait_s is None:
-            self._finish(item, error)
+            self._finish(item, outcome)
         else:
             number = int(item.message.request_id)  # unique, so that items are never compared
             heapq.heappush(self._delayed, (self._clock() + wait_s, number, item))
@@ -184,6 +184,6 @@ class StreamLedger(Generic[K]):
             self._finish(item, no_answer_for(self._stall_timeout_s))
         self._sent.clear()
 
-    def _finish(self, item: _Item[K], outcome: TagResult | InklingClientError) -> None:
-        self._held_bytes -= len(item.message.request.image)
-        self.outcomes.append((item.request_id, outcome))
+    def _finish(self, item: _Item[K], outcome: R | InklingClientError) -> None:
+        self._held_bytes -= item.held_bytes
+        self.outcomes.append((item.key, outcome))

@@ -7,6 +7,9 @@ import pytest
 from inkling_client import RetryPolicy
 from tests.client.fake_server import FakeInkling, RunningServer
 from tests.client.one_face import AsyncFace, ClientFace, SyncFace
+from tests.client.people_fixtures import content, people, people_server, profiles
+
+__all__ = ["content", "people", "people_server", "profiles"]
 
 # Quick, so that tests of retries take milliseconds; patient enough for a server that starts again.
 QUICK = RetryPolicy(max_attempts=8, initial_backoff_s=0.01, max_backoff_s=0.5, multiplier=2.0)

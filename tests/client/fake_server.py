@@ -227,6 +227,10 @@ def response(request: tagging_pb2.TagRequest) -> tagging_pb2.TagResponse:
         tag.explanation.CopyFrom(
             common_pb2.Explanation(cosine=0.25, picture_logit=1.5, prior_logit=-0.5, tag_logit=0.25)
         )
+    if request.context.caption:
+        tag.explanation.evidence.add(
+            source="caption", weight=0.75, mention_count=2, text=request.context.caption
+        )
     return tagging_pb2.TagResponse(tags=[tag], graph_version=GRAPH, model_version=MODEL)
 
 

@@ -10,6 +10,7 @@ from inkling_client import (
     Image,
     InklingClient,
     InklingClientError,
+    Post,
     ServerInfo,
     TagResult,
 )
@@ -27,7 +28,10 @@ class ClientFace(Protocol):
     async def is_serving(self) -> bool: ...
 
     async def stream(
-        self, inputs: Iterable[tuple[Any, Image]], stop_after: int | None = None, **options: Any
+        self,
+        inputs: Iterable[tuple[Any, Image | Post]],
+        stop_after: int | None = None,
+        **options: Any,
     ) -> list[Outcome]:
         """All outcomes, or the first `stop_after` of them by breaking out of the loop."""
 
@@ -50,7 +54,10 @@ class SyncFace:
         return await asyncio.to_thread(self.client.is_serving)
 
     async def stream(
-        self, inputs: Iterable[tuple[Any, Image]], stop_after: int | None = None, **options: Any
+        self,
+        inputs: Iterable[tuple[Any, Image | Post]],
+        stop_after: int | None = None,
+        **options: Any,
     ) -> list[Outcome]:
         def run() -> list[Outcome]:
             outcomes: list[Outcome] = []
@@ -82,7 +89,10 @@ class AsyncFace:
         return await self.client.is_serving()
 
     async def stream(
-        self, inputs: Iterable[tuple[Any, Image]], stop_after: int | None = None, **options: Any
+        self,
+        inputs: Iterable[tuple[Any, Image | Post]],
+        stop_after: int | None = None,
+        **options: Any,
     ) -> list[Outcome]:
         outcomes: list[Outcome] = []
         async with contextlib.aclosing(self.client.tag_stream(inputs, **options)) as stream:

@@ -122,9 +122,34 @@ def test_options_reach_the_server(server: RunningServer, tmp_path: Path) -> None
         "prior_logit": -0.5,
         "tag_logit": 0.25,
         "calibrated_logit": None,
+        "evidence": [],
     }
     result = run(server, "tag", str(tmp_path / "a.jpg"), "--explain")
     assert "+1.50" in result.stdout
+
+
+def test_what_is_known_about_pictures_is_sent_with_each(
+    server: RunningServer, fake: FakeInkling, tmp_path: Path
+) -> None:
+    write(tmp_path, **{"a.jpg": b"cat", "b.jpg": b"dog"})
+    told = [
+        "--caption",
+        "two pets",
+        "--hashtag",
+        "#pets",
+        "--hashtag",
+        "home",
+        "--location",
+        "Rome",
+    ]
+    result = run(server, "tag", str(tmp_path), *told, "--json", "--explain")
+    for line in lines(result):
+        (tag,) = line["tags"]
+        (said,) = tag["explanation"]["evidence"]
+        assert said == {"source": "caption", "weight": 0.75, "mention_count": 2, "text": "two pets"}
+    assert "reads no texts" in result.stderr  # the fake says so in GetInfo
+    result = run(server, "tag", str(tmp_path), *told, "--explain")
+    assert "caption 75% ×2 “two pets”" in " ".join(result.stdout.split())
 
 
 def test_standard_input_is_a_picture(server: RunningServer) -> None:

@@ -6,7 +6,7 @@ import grpc
 import pytest
 from rich.console import Console, RenderableType
 
-from inkling_client import Explanation, ImageInvalid, Tag, TagResult
+from inkling_client import Evidence, Explanation, ImageInvalid, Tag, TagResult
 from inkling_client.cli_view import (
     TagTable,
     common_folder,
@@ -92,6 +92,23 @@ def test_explanations_are_columns() -> None:
     assert any(line.endswith("+0.31    +2.10    -0.35    +0.20") for line in lines)
     narrow = table(60, explain=True)
     assert narrow[0].split()[-3:] == ["cosine", "picture", "prior"]
+
+
+def test_evidence_stands_under_its_tag_and_cannot_steer_the_terminal() -> None:
+    evidence = (Evidence("caption", 0.75, 2, "two\x1b[31m dogs"), Evidence("author", 0.2, 9))
+    tags = (
+        Tag("dog", "dog", 0.9, Explanation(0.3, 2.1, 0.0, 0.0, None, evidence)),
+        Tag("cat", "cat", 0.5, Explanation(0.2, 1.1, 0.0)),
+    )
+    for width in (60, 100):
+        view = TagTable(Console(width=width), ["a.png"], explain=True)
+        lines = draw(width, view.picture("a.png", TagResult(tags, "g1", "m1")))
+        assert "dog" in lines[0]
+        assert "+ caption 75% ×2 “two\ufffd[31m dogs”, author 20% ×9"[:20] in lines[1]
+        assert max(len(line) for line in lines) < width
+        assert any("cat" in line and "50%" in line for line in lines)
+    silent = TagTable(Console(width=80), ["a.png"]).picture("a.png", TagResult(tags, "g1", "m1"))
+    assert "caption" not in "\n".join(draw(80, silent))
 
 
 def test_terminals_without_blocks_get_ascii() -> None:

@@ -8,8 +8,11 @@ import grpc
 import pytest
 
 from inkling_client import (
+    ArgumentOutOfRange,
+    Context,
     DeadlineExceeded,
     EncoderDown,
+    Evidence,
     FileUnreadable,
     GraphVersionNotServed,
     ImageInvalid,
@@ -55,6 +58,28 @@ async def test_options_reach_the_server(client: ClientFace, fake: FakeInkling) -
     assert (request.top_n, request.min_score, request.graph_version) == (3, 0.0, "g1")
     assert request.HasField("min_score")
     assert result.tags[0].explanation == Explanation(0.25, 1.5, -0.5, 0.25, None)
+
+
+async def test_texts_travel_and_their_evidence_comes_back(
+    client: ClientFace, fake: FakeInkling
+) -> None:
+    context = Context(caption="my cat", hashtags=("cats",), comments=("ha",), source="short_video")
+    result = await client.tag(b"cat", explain=True, context=context)
+    sent = fake.requests[0].context
+    assert (sent.caption, list(sent.hashtags), list(sent.comments)) == ("my cat", ["cats"], ["ha"])
+    assert sent.source == "short_video"
+    assert result.tags[0].explanation is not None
+    assert result.tags[0].explanation.evidence == (Evidence("caption", 0.75, 2, "my cat"),)
+    await client.tag(b"cat")
+    assert not fake.requests[1].HasField("context")
+
+
+async def test_a_text_that_cannot_be_sent_is_refused_without_repeating_it(
+    client: ClientFace,
+) -> None:
+    with pytest.raises(ArgumentOutOfRange) as caught:
+        await client.tag(b"cat", context=Context(caption="secret \ud83d"))
+    assert "secret" not in str(caught.value)
 
 
 async def test_a_path_is_read(client: ClientFace, tmp_path: Path) -> None:

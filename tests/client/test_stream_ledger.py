@@ -6,9 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkling.v1 import tagging_pb2
-from inkling_client import DeadlineExceeded, ImageTooLarge, InklingClientError, RetryPolicy
+from inkling_client import (
+    DeadlineExceeded,
+    ImageTooLarge,
+    InklingClientError,
+    RetryPolicy,
+    TagResult,
+)
 from inkling_client.errors import Unauthenticated, Unavailable
+from inkling_client.requests import TagOptions
 from inkling_client.stream_ledger import StreamLedger
+from inkling_client.tag_kind import tag_kind
 from tests.client.fake_server import INVALID, overloaded
 
 ROOM = 1000
@@ -18,16 +26,17 @@ POLICY = RetryPolicy(
 BROKEN = Unavailable("broken", reason="UNAVAILABLE", code=grpc.StatusCode.UNAVAILABLE)
 
 
-class Books(StreamLedger[int]):
+class Books(StreamLedger[int, TagResult]):
     """A ledger whose clock the test sets."""
 
     def __init__(self) -> None:
         self.now_s = 100.0
-        super().__init__(POLICY, 30.0, clock=lambda: self.now_s)
+        super().__init__(tag_kind(TagOptions()), POLICY, 30.0, clock=lambda: self.now_s)
 
     def put(self, *keys: int) -> None:
         for key in keys:
-            self.admit(key, tagging_pb2.TagRequest(image=b"x"))
+            request = tagging_pb2.TagRequest(image=b"x")
+            self.admit(key, tagging_pb2.TagStreamRequest(request=request))
 
     def send(self) -> str:
         message = self.take(ROOM)

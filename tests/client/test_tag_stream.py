@@ -9,6 +9,7 @@ import pytest
 
 from inkling_client import (
     AsyncInklingClient,
+    Context,
     DeadlineExceeded,
     FileUnreadable,
     Image,
@@ -17,6 +18,7 @@ from inkling_client import (
     InklingClient,
     InklingClientError,
     Overloaded,
+    Post,
     RetryPolicy,
     TagResult,
     Unavailable,
@@ -50,6 +52,27 @@ async def test_every_picture_gets_its_own_answer(client: ClientFace, fake: FakeI
     assert len(outcomes) == 300
     assert phrases(outcomes) == {n: f"picture {n}" for n in range(300)}
     assert fake.stream_count == 1
+
+
+async def test_pictures_may_bring_their_texts(client: ClientFace) -> None:
+    inputs: list[tuple[int, bytes | Post]] = [
+        (0, b"plain"),
+        (1, Post(b"told", Context(caption="a caption"))),
+    ]
+    outcomes = dict(await client.stream(inputs, explain=True))
+    quotes = {}
+    for key, outcome in outcomes.items():
+        assert isinstance(outcome, TagResult)
+        why = outcome.tags[0].explanation
+        assert why is not None
+        quotes[key] = [one.text for one in why.evidence]
+    assert quotes == {0: [], 1: ["a caption"]}
+
+
+async def test_a_text_that_cannot_be_sent_costs_its_picture_alone(client: ClientFace) -> None:
+    bad = Post(b"told", Context(caption="half \ud83d"))
+    seen = phrases(await client.stream([(0, bad), (1, b"plain")]))
+    assert seen == {0: "ARGUMENT_OUT_OF_RANGE", 1: "plain"}
 
 
 async def test_answers_out_of_order_are_matched(client: ClientFace, fake: FakeInkling) -> None:
