@@ -23,6 +23,8 @@ from inkling_client.content_results import Reason, Recommendations, StoredConten
 _BAR = 16
 _NARROW_BAR = 8
 # Of a text that is shown; whole ones may be articles.
+# Reasons of one item; the others are summed up.
+_REASONS = 5
 _TEXT_LENGTH = 160
 
 
@@ -64,7 +66,7 @@ def _tag_table(console: Console, found: StoredContent) -> RenderableType:
     width = _bar_width(console)
     table = table_of(console, "Interest", ("", width), ("Score", 5), ("Said by", 0), name_width=24)
     for tag in found.tags:
-        evidence = getattr(tag.explanation, "evidence", ()) if tag.explanation else ()
+        evidence = tag.explanation.evidence if tag.explanation else ()
         sources = [f"{one.source} {one.weight:.0%}" for one in evidence]
         table.add_row(
             Text(printable(tag.phrase)),
@@ -96,8 +98,12 @@ def recommendation_view(
             f"{item.score:.3f}",
         )
         if explain:
-            for reason in item.reasons:
+            shown, others = item.reasons[:_REASONS], item.reasons[_REASONS:]
+            for reason in shown:
                 table.add_row(Text("    ") + _because(reason), "", signed(reason.contribution, 3))
+            if others:
+                rest = Text(f"    {len(others)} more", "dim")
+                table.add_row(rest, "", signed(sum(r.contribution for r in others), 3))
     versions = versions_line(
         model=found.model_version, graph=found.graph_version, clusters=found.clusters_version
     )

@@ -11,12 +11,13 @@ knows no RPCs and no SQL.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inkling_server.errors import (
     InklingError,
@@ -37,7 +38,8 @@ from inkling_server.people.operation import (
     PeopleSummary,
 )
 from inkling_server.people.profiles import ProfileReader
-from inkling_server.profiles.visual import squared_distances
+from inkling_server.profiles.clusters import VisualClusters
+from inkling_server.profiles.visual import typical
 from inkling_server.serving_state import StateHolder
 from inkling_server.storage import Storage
 from inkling_server.storage.records import ClusterRecord, Exemplar
@@ -205,21 +207,26 @@ class PeopleRefresher:
         self._book.note(replace(self._book.get(operation.name), stage=stage))
 
     async def _fit(self, order: PeopleOrder) -> bool:
-        """Fits clusters where that is wanted and can be done; whether it was."""
+        """Fits clusters where that is wanted and can be done; whether it was.
+
+        Clusters that stay get exemplars of what is stored by now: those that came with a model
+        have none of their own.
+        """
         present = await self._clusters.current()
-        if present is not None and not order.refit_clusters:
-            return False
         storage = self._storage()
         fingerprint = self._states.current.manifest.fingerprint
         ids, embeddings_ND = await storage.clusters.background(
             fingerprint, limit=_BACKGROUND, seed=0
         )
-        count = order.cluster_count or self._policy.cluster_count
+        if present is not None and not order.refit_clusters:
+            if ids:
+                await self._save(present, ids, embeddings_ND)
+            return False
         clusters = await fit_aside(
             embeddings_ND,
             fingerprint=fingerprint,
             created_time=datetime.now(UTC),
-            cluster_count=count,
+            cluster_count=order.cluster_count or self._policy.cluster_count,
             beta=self._policy.beta,
             nice=self._policy.nice,
         )
@@ -229,28 +236,25 @@ class PeopleRefresher:
                     f"{len(ids)} pictures are stored for this model: too few to fit clusters to"
                 )
             return False
-        squared_NK = await asyncio.to_thread(
-            squared_distances, embeddings_ND, clusters.centroids_KD
+        await self._save(clusters, ids, embeddings_ND)
+        return True
+
+    async def _save(
+        self, clusters: VisualClusters, ids: Sequence[str], embeddings_ND: NDArray[np.float32]
+    ) -> None:
+        """Stores clusters with the pictures of the background that are most typical of each."""
+        exemplars = await asyncio.to_thread(typical, clusters, embeddings_ND, _EXEMPLARS)
+        record = ClusterRecord(
+            clusters.version,
+            clusters.fingerprint,
+            clusters.to_bytes(),
+            clusters.created_time,
+            clusters.background_count,
         )
-        nearest_KE = np.argsort(squared_NK, axis=0, kind="stable")[:_EXEMPLARS].T
-        own_N = squared_NK.argmin(axis=1)
-        exemplars = [
-            Exemplar(cluster, place, ids[row])
-            for cluster, rows in enumerate(nearest_KE.tolist())
-            for place, row in enumerate(row for row in rows if own_N[row] == cluster)
-        ]
-        await storage.clusters.save(
-            ClusterRecord(
-                clusters.version,
-                fingerprint,
-                clusters.to_bytes(),
-                clusters.created_time,
-                clusters.background_count,
-            ),
-            exemplars,
+        await self._storage().clusters.save(
+            record, [Exemplar(cluster, place, ids[row]) for cluster, place, row in exemplars]
         )
         self._clusters.forget()
-        return True
 
     async def _expire(self) -> int:
         if not self._policy.retention_days:

@@ -13,7 +13,6 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,9 +44,7 @@ class VisualClusters:
         fingerprint: of the model.
         background_count: pictures that they were fitted to, >= 1.
         created_time: when (UTC).
-        exemplars: of each cluster, ids of the content that lies nearest to its centroid, the
-            nearest first; () where none are known.
-        version: names all of it but the exemplars and the time: what a profile depends on.
+        version: names all of it but the time: what a profile depends on.
     """
 
     centroids_KD: NDArray[np.float32]
@@ -57,7 +54,6 @@ class VisualClusters:
     fingerprint: str
     background_count: int
     created_time: datetime
-    exemplars: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
     version: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,8 +73,6 @@ class VisualClusters:
             raise ValueError("background_count must be at least 1")
         if self.created_time.tzinfo is None:
             raise ValueError("created_time must say its time zone")
-        if self.exemplars and len(self.exemplars) != count:
-            raise ValueError("exemplars must be those of each cluster, or ()")
         for array in (self.centroids_KD, self.general_K):
             array.setflags(write=False)
         object.__setattr__(self, "version", self._digest())
@@ -97,12 +91,6 @@ class VisualClusters:
         """The same centroids, softer or sharper; the general distribution depends on it."""
         return replace(self, beta=beta, general_K=general_K)
 
-    def without_exemplars(self, content_ids: Collection[str]) -> "VisualClusters":
-        """The same version without these exemplars: for content that is erased."""
-        gone = set(content_ids)
-        kept = tuple(tuple(i for i in ids if i not in gone) for ids in self.exemplars)
-        return replace(self, exemplars=kept)
-
     def to_bytes(self) -> bytes:
         """As a safetensors file has it."""
         facts = {
@@ -113,7 +101,6 @@ class VisualClusters:
             "beta": self.beta,
             "background_count": self.background_count,
             "created_time": self.created_time.astimezone(UTC).isoformat(),
-            "exemplars": self.exemplars,
         }
         tensors = {"centroids": self.centroids_KD, "general": self.general_K}
         return save(
@@ -139,7 +126,6 @@ class VisualClusters:
                 fingerprint=str(facts["fingerprint"]),
                 background_count=int(facts["background_count"]),
                 created_time=datetime.fromisoformat(facts["created_time"]),
-                exemplars=tuple(tuple(map(str, ids)) for ids in facts["exemplars"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
             # Not the error's text: it may quote the file, and exemplars are ids of content.

@@ -1,7 +1,7 @@
 """Fits visual clusters to the embeddings of a background of pictures: k-means, then beta.
 
     embeddings ─► k-means (k-means++) ─► centroids ─► margins ─► beta ─► general distribution
-        └─► sigma^2                          └─► exemplars
+        └─► sigma^2
 
 Batch work: it imports scikit-learn, which a server may lack, and never runs on the path of a
 request. It does not know where the pictures come from.
@@ -13,7 +13,6 @@ Shapes: N pictures, K clusters, D dimensions.
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,7 +25,6 @@ from inkling_server.profiles.visual import (
     beta_from_margin,
     general_distribution,
     margins,
-    squared_distances,
 )
 
 _log = logging.getLogger(__name__)
@@ -49,7 +47,6 @@ class FitSettings:
             9: nine tenths to one tenth between these two. With 200 clusters, lower odds leave a
             picture in dozens of them, since all the far ones add up. See visual.py.
         seed: of k-means++; the same pictures in the same order give the same clusters.
-        exemplar_count: of each cluster, at most; only pictures nearest to this centroid.
         max_iterations: of Lloyd's algorithm.
     """
 
@@ -58,7 +55,6 @@ class FitSettings:
     beta: float | None = None
     odds: float = 9.0
     seed: int = 0
-    exemplar_count: int = 20
     max_iterations: int = 100
 
     def __post_init__(self) -> None:
@@ -66,8 +62,8 @@ class FitSettings:
             raise ValueError(
                 "cluster_count: at least 2; pictures_per_cluster, max_iterations: at least 1"
             )
-        if self.exemplar_count < 0 or not self.odds > 1:
-            raise ValueError("exemplar_count: at least 0; odds: above 1")
+        if not self.odds > 1:
+            raise ValueError("odds: above 1")
         if self.beta is not None and not self.beta > 0:
             raise ValueError("beta: above 0, or None")
 
@@ -77,7 +73,6 @@ def fit_clusters(
     *,
     fingerprint: str,
     created_time: datetime,
-    content_ids: Sequence[str] | None = None,
     settings: FitSettings | None = None,
 ) -> VisualClusters:
     """Fits clusters; the largest general share comes first.
@@ -86,7 +81,6 @@ def fit_clusters(
         embeddings_ND: the background, of one model.
         fingerprint: of that model.
         created_time: what the clusters say of when they were made.
-        content_ids: of the background's pictures, for exemplars; None: no exemplars.
         settings: how.
 
     Raises:
@@ -96,8 +90,6 @@ def fit_clusters(
     settings = settings or FitSettings()
     if embeddings_ND.ndim != 2 or not np.isfinite(embeddings_ND).all():
         raise ValueError("embeddings_ND must be finite [N, D]")
-    if content_ids is not None and len(content_ids) != len(embeddings_ND):
-        raise ValueError("content_ids must be one for each picture")
     different = len(np.unique(embeddings_ND, axis=0))
     count = min(
         settings.cluster_count, len(embeddings_ND) // settings.pictures_per_cluster, different
@@ -128,9 +120,6 @@ def fit_clusters(
         fingerprint=fingerprint,
         background_count=len(embeddings_ND),
         created_time=created_time,
-        exemplars=()
-        if content_ids is None
-        else _exemplars(embeddings_ND, centroids_KD, content_ids, settings.exemplar_count),
     )
 
 
@@ -168,19 +157,3 @@ def _k_means(
     )
     centroids_KD: NDArray[np.float32] = model.fit(embeddings_ND).cluster_centers_
     return np.ascontiguousarray(centroids_KD, np.float32)
-
-
-def _exemplars(
-    embeddings_ND: NDArray[np.float32],
-    centroids_KD: NDArray[np.float32],
-    content_ids: Sequence[str],
-    limit: int,
-) -> tuple[tuple[str, ...], ...]:
-    squared_NK = squared_distances(embeddings_ND, centroids_KD)
-    nearest_N = squared_NK.argmin(axis=1)
-    found = []
-    for cluster in range(len(centroids_KD)):
-        mine = np.flatnonzero(nearest_N == cluster)
-        order = np.argsort(squared_NK[mine, cluster], kind="stable")[:limit]
-        found.append(tuple(content_ids[row] for row in mine[order]))
-    return tuple(found)

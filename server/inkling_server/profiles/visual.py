@@ -143,6 +143,29 @@ def squared_distances(
     return np.maximum(squared_NK, 0, out=squared_NK)
 
 
+def typical(
+    clusters: VisualClusters, embeddings_ND: NDArray[np.float32], count: int
+) -> list[tuple[int, int, int]]:
+    """Pictures nearest to each centroid, of those that are nearer to no other.
+
+    Args:
+        clusters: K of them.
+        embeddings_ND: of the pictures.
+        count: of each cluster, at most.
+
+    Returns:
+        (cluster, place, row of the picture); place 0 is the nearest.
+    """
+    squared_NK = squared_distances(embeddings_ND, clusters.centroids_KD)
+    own_N = squared_NK.argmin(axis=1)
+    found = []
+    for cluster in range(clusters.count):
+        rows = np.flatnonzero(own_N == cluster)
+        nearest = rows[np.argsort(squared_NK[rows, cluster], kind="stable")[:count]]
+        found += [(cluster, place, row) for place, row in enumerate(nearest.tolist())]
+    return found
+
+
 def profile_of(assign_NK: NDArray[np.floating]) -> VisualSums:
     """Sums what `soft_assign` made of somebody's pictures."""
     return VisualSums(assign_NK.sum(axis=0, dtype=np.float64), len(assign_NK))

@@ -17,7 +17,6 @@ def clusters_at(
     general: Sequence[float] | None = None,
     sigma2: float = 1.0,
     beta: float = 1.0,
-    exemplars: tuple[tuple[str, ...], ...] = (),
 ) -> VisualClusters:
     """Clusters with these centroids; everybody's pictures in all of them alike by default."""
     count = len(centroids)
@@ -29,7 +28,6 @@ def clusters_at(
         fingerprint="model",
         background_count=100,
         created_time=NOW,
-        exemplars=exemplars,
     )
 
 

@@ -13,7 +13,7 @@ from inkling_server.profiles.clusters import (
 )
 from tests.server.profiles.kit import clusters_at
 
-_TWO = clusters_at([[0, 0], [1, 0]], general=[0.25, 0.75], exemplars=(("one", "two"), ("three",)))
+_TWO = clusters_at([[0, 0], [1, 0]], general=[0.25, 0.75])
 
 
 def test_a_file_says_what_was_saved(tmp_path: Path) -> None:
@@ -26,20 +26,11 @@ def test_a_file_says_what_was_saved(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.general_K, _TWO.general_K)
     for name in ("sigma2", "beta", "fingerprint", "background_count", "created_time"):
         assert getattr(loaded, name) == getattr(_TWO, name)
-    assert loaded.exemplars == (("one", "two"), ("three",))
     assert loaded.version == _TWO.version
 
 
 def test_the_same_clusters_give_the_same_bytes() -> None:
     assert _TWO.to_bytes() == VisualClusters.from_bytes(_TWO.to_bytes()).to_bytes()
-
-
-def test_erased_content_is_no_exemplar_of_the_same_version() -> None:
-    left = _TWO.without_exemplars({"two", "three"})
-
-    assert left.exemplars == (("one",), ())
-    assert left.version == _TWO.version
-    assert b"three" not in left.to_bytes()
 
 
 @pytest.mark.parametrize(
@@ -72,17 +63,6 @@ def test_what_is_no_file_of_clusters_is_refused(data: bytes) -> None:
         VisualClusters.from_bytes(data)
 
 
-def test_no_error_or_repr_names_content() -> None:
-    secret = clusters_at([[0, 0], [1, 0]], exemplars=(("content-7",), ()))
-    data = secret.to_bytes().replace(b"content-7", b"content\\7")
-
-    with pytest.raises(ClustersDamaged) as caught:
-        VisualClusters.from_bytes(data)
-
-    assert "content" not in str(caught.value)
-    assert "content-7" not in repr(secret)
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -92,7 +72,6 @@ def test_no_error_or_repr_names_content() -> None:
         {"beta": 0.0},
         {"sigma2": float("nan")},
         {"background_count": 0},
-        {"exemplars": (("a",),)},
     ],
 )
 def test_clusters_that_cannot_be_are_refused(change: dict[str, object]) -> None:
@@ -121,4 +100,3 @@ def test_the_shipped_clusters_fit_the_shipped_model(repository: Path) -> None:
 
     assert clusters is not None
     assert (clusters.count, clusters.dimension) == (200, manifest.dimension)
-    assert clusters.exemplars == ()

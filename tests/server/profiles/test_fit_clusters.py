@@ -12,7 +12,7 @@ from inkling_server.profiles.fit_clusters import (
     fit_clusters,
     mean_squared_distance,
 )
-from inkling_server.profiles.visual import margins, soft_assign
+from inkling_server.profiles.visual import margins, soft_assign, typical
 from tests.server.profiles.kit import NOW
 
 
@@ -39,41 +39,35 @@ def test_the_closed_form_is_the_mean_over_all_pairs(count: int, seed: int) -> No
 
 
 def test_groups_become_clusters_the_largest_first() -> None:
-    points_ND = _blobs()
-    ids = [f"item-{row}" for row in range(len(points_ND))]
-
     clusters = fit_clusters(
-        points_ND,
+        _blobs(),
         fingerprint="model",
         created_time=NOW,
-        content_ids=ids,
-        settings=FitSettings(cluster_count=3, exemplar_count=4),
+        settings=FitSettings(cluster_count=3),
     )
 
     np.testing.assert_allclose(clusters.centroids_KD[0], [0, 0], atol=0.05)
     # A tenth of a picture goes elsewhere, by the odds.
     np.testing.assert_allclose(clusters.general_K, [0.5, 0.25, 0.25], atol=0.05)
-    assert clusters.sigma2 == pytest.approx(mean_squared_distance(points_ND))
+    assert clusters.sigma2 == pytest.approx(mean_squared_distance(_blobs()))
     assert (clusters.background_count, clusters.created_time) == (120, NOW)
-    assert [len(mine) for mine in clusters.exemplars] == [4, 4, 4]
-    assert all(int(name.removeprefix("item-")) < 60 for name in clusters.exemplars[0])
 
 
-def test_exemplars_come_nearest_first() -> None:
+def test_typical_pictures_are_the_nearest_of_their_own_cluster() -> None:
     points_ND = _blobs()
-    ids = [f"{row}" for row in range(len(points_ND))]
-
     clusters = fit_clusters(
-        points_ND,
-        fingerprint="m",
-        created_time=NOW,
-        content_ids=ids,
-        settings=FitSettings(cluster_count=3),
+        points_ND, fingerprint="m", created_time=NOW, settings=FitSettings(cluster_count=3)
     )
 
-    for centroid_D, mine in zip(clusters.centroids_KD, clusters.exemplars, strict=True):
-        far = [float(np.linalg.norm(points_ND[int(name)] - centroid_D)) for name in mine]
+    found = typical(clusters, points_ND, 4)
+
+    assert [place for _, place, _ in found] == [0, 1, 2, 3] * 3
+    for cluster, centroid_D in enumerate(clusters.centroids_KD):
+        rows = [row for own, _, row in found if own == cluster]
+        far = [float(np.linalg.norm(points_ND[row] - centroid_D)) for row in rows]
         assert far == sorted(far)
+        assert max(far) < 1
+    assert all(row < 60 for own, _, row in found if own == 0)
 
 
 def test_half_of_the_background_is_decided_more_clearly_than_the_odds() -> None:
@@ -106,7 +100,6 @@ def test_a_small_background_has_fewer_clusters() -> None:
     clusters = fit_clusters(_blobs(10), fingerprint="m", created_time=NOW)
 
     assert clusters.count == 4  # 40 pictures, at least 10 for each
-    assert clusters.exemplars == ()
 
 
 def test_copies_do_not_make_clusters() -> None:

@@ -6,6 +6,11 @@
                                    ├── cluster_exemplar
                                    └── content_neighbor, content_popularity (batch work: no keys)
 
+What is written is numbered (`feed_seq`) for readers who come back for what is new, see feed.py. A
+number is drawn under a lock that the transaction shares with other writers, so that a reader can
+wait until everything up to a number is committed. The lock is taken by triggers: whoever writes
+takes it, and the numbers survive a dump. Replacing an item does not change its number.
+
 Every id of a caller stands in one column of one table, everything else holds numbers: so erasing a
 row erases the id. Columns of text have no statistics: ANALYZE would copy their values into
 pg_statistic.
@@ -19,6 +24,19 @@ branch_labels = None
 depends_on = None
 
 _TABLES = """
+CREATE SEQUENCE feed_seq;
+CREATE FUNCTION share_feed_lock() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(1768844140, 1);
+    RETURN NULL;
+END $$;
+
+-- Up to where somebody has read: a restored dump that is older than that does not know the token.
+CREATE TABLE feed_mark (
+    token uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    seq bigint NOT NULL
+);
+
 CREATE TABLE person (
     person_key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id text NOT NULL UNIQUE,
@@ -55,8 +73,12 @@ CREATE TABLE content (
     model_version text NOT NULL,
     texts jsonb NOT NULL,
     -- {interest_key: explanation}: apart from content_tag, which then holds numbers alone.
-    explanations jsonb NOT NULL
+    explanations jsonb NOT NULL,
+    feed_seq bigint NOT NULL DEFAULT nextval('feed_seq')
 );
+CREATE INDEX content_feed ON content (feed_seq);
+CREATE TRIGGER share_feed_lock BEFORE INSERT ON content
+    FOR EACH STATEMENT EXECUTE FUNCTION share_feed_lock();
 CREATE INDEX content_author ON content (author_key, created_time DESC) WHERE author_key IS NOT NULL;
 CREATE INDEX content_newest ON content (created_time DESC, content_key DESC);
 
@@ -86,8 +108,12 @@ CREATE TABLE engagement (
     content_key bigint NOT NULL REFERENCES content ON DELETE CASCADE,
     kind smallint NOT NULL CHECK (kind BETWEEN 1 AND 5),
     time timestamptz NOT NULL,
+    feed_seq bigint NOT NULL DEFAULT nextval('feed_seq'),
     PRIMARY KEY (person_key, request_key)
 );
+CREATE TRIGGER share_feed_lock BEFORE INSERT ON engagement
+    FOR EACH STATEMENT EXECUTE FUNCTION share_feed_lock();
+CREATE INDEX engagement_feed ON engagement (feed_seq);
 CREATE INDEX engagement_newest ON engagement (person_key, time DESC) INCLUDE (content_key, kind);
 CREATE INDEX engagement_content ON engagement (content_key, person_key);
 CREATE INDEX engagement_time ON engagement USING brin (time);
