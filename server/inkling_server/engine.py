@@ -189,6 +189,7 @@ async def open_engine(
             data_dir,
             store,
             states,
+            storage,
             open_state=open_graph,
             cache=cache,
             image_limits=image_limits(settings),

@@ -136,7 +136,7 @@ def build_graph(
         topics=_topics(state, previous),
         communities=structure.communities,
         document_count=state.document_count,
-        origin=json.dumps({name: astuple(mark) for name, mark in sorted(state.watermark.items())}),
+        origin=_origin(state),
     )
     before, now = ({i.id for i in graph.interests} for graph in (previous, snapshot))
     return Built(snapshot, vectors, len(now - before), len(before - now))
@@ -272,6 +272,17 @@ def _structure(
         return find_structure(interests, edges, settings.structure, before=before)
     state.changed_edge_count = 0
     return find_structure(interests, edges, settings.structure)
+
+
+def _origin(state: CorpusState) -> str:
+    """Tells versions apart whose states are not the same, also where the graphs are.
+
+    So it is where somebody was forgotten who had changed nothing in the graph.
+    """
+    marks: dict[str, object] = {
+        name: astuple(mark) for name, mark in sorted(state.watermark.items())
+    }
+    return json.dumps(marks | ({"stored": state.stored.digest()} if state.stored else {}))
 
 
 def _topics(state: CorpusState, previous: GraphSnapshot) -> Sequence[Topic]:

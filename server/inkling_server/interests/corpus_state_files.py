@@ -3,7 +3,7 @@
     state/phrases.parquet      one row per record
           frequencies.parquet  document frequencies
           sample.parquet       words of sampled documents
-          arrays.safetensors   signatures, items, people, pending engagements, topics
+          arrays.safetensors   signatures, items, people, pending engagements, topics, database keys
           state.json           everything small
 
 No pickle. Ids of documents stay out: items are known by keyed hashes only. Checksums are the
@@ -23,10 +23,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from inkling_server.interests.corpus_state import CorpusState, TopicState
+from inkling_server.interests.corpus_state import CorpusState, StoredKeys, TopicState
 from inkling_server.interests.feed import FileMark
 from inkling_server.interests.phrases.candidates import Key
 from inkling_server.interests.phrases.corpus import PhraseRecord
@@ -34,8 +34,11 @@ from inkling_server.interests.snapshot import times_of
 from inkling_server.interests.topics.model import Topics
 
 STATE_FOLDER = "state"
-_FORMAT = 1
+_FORMAT = 2
+# The first knew no database: nothing of it is to be forgotten.
+_READ_FORMATS = (1, 2)
 _FACTS = "state.json"
+_STORED = ("stored_people", "stored_items")
 _TIME = pa.timestamp("us", "UTC")
 _RECORDS = pa.schema(
     [
@@ -81,8 +84,8 @@ def load_state(folder: Path) -> CorpusState:
     """
     source = folder / STATE_FOLDER
     facts = json.loads((source / _FACTS).read_text(encoding="utf-8"))
-    if facts["format"] != _FORMAT:
-        raise ValueError(f"state: format {facts['format']}, not {_FORMAT}")
+    if facts["format"] not in _READ_FORMATS:
+        raise ValueError(f"state: format {facts['format']}, not one of {_READ_FORMATS}")
     try:
         arrays = load_file(source / "arrays.safetensors")
     except SafetensorError as error:
@@ -100,10 +103,13 @@ def load_state(folder: Path) -> CorpusState:
         changed_edge_count=facts["changed_edge_count"],
         topics=_topics(facts, arrays),
         watermark=_watermark(facts),
+        stored=_stored(arrays),
         salt=bytes.fromhex(facts["salt"]),
     )
     for batch in pq.ParquetFile(source / "sample.parquet").iter_batches(_BATCH):
         state.sample += batch.column(0).to_pylist()
+    unknown = np.zeros(len(state.sample), np.uint64)
+    state.sample_items = arrays.get("sample_items", unknown).tolist()
     state.frequencies.document_count = facts["frequencies_document_count"]
     for batch in pq.ParquetFile(source / "frequencies.parquet").iter_batches(_BATCH):
         for key, count in zip(*(c.to_pylist() for c in batch.columns), strict=True):
@@ -114,6 +120,18 @@ def load_state(folder: Path) -> CorpusState:
 def load_watermark(folder: Path) -> dict[str, FileMark]:
     """How far the feed was read, without the rest of the state; errors as in `load_state`."""
     return _watermark(json.loads((folder / STATE_FOLDER / _FACTS).read_text(encoding="utf-8")))
+
+
+def load_stored_keys(folder: Path) -> tuple[StoredKeys, bytes]:
+    """What was read from a database, and the salt of its hashes; errors as in `load_state`."""
+    facts = json.loads((folder / STATE_FOLDER / _FACTS).read_text(encoding="utf-8"))
+    try:
+        with safe_open(folder / STATE_FOLDER / "arrays.safetensors", "np") as file:
+            names = [name for name in _STORED if name in file.keys()]  # noqa: SIM118 - no mapping
+            arrays = {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise ValueError(f"state: {error}") from error
+    return _stored(arrays), bytes.fromhex(facts["salt"])
 
 
 def _watermark(facts: dict[str, Any]) -> dict[str, FileMark]:
@@ -229,6 +247,9 @@ def _arrays(state: CorpusState) -> dict[str, NDArray[Any]]:
     arrays |= _pack("item", state.items.items())
     arrays |= _pack("person", ((p, row.tobytes()) for p, row in state.people.items()))
     arrays["pending"] = np.array(state.pending, np.uint64).reshape(-1, 2)
+    arrays["sample_items"] = np.array(state.sample_items, np.uint64)
+    for name, keys in zip(_STORED, (state.stored.people, state.stored.items), strict=True):
+        arrays[name] = np.array(list(keys.items()), np.uint64).reshape(-1, 2)
     if state.topics is not None:
         topics = state.topics.topics
         arrays["topic_words"] = np.ascontiguousarray(topics.words_TV, np.float32)
@@ -258,6 +279,12 @@ def _unpack(arrays: dict[str, NDArray[Any]], name: str) -> dict[int, bytes]:
         rows[key] = data[start:end]
         start = end
     return rows
+
+
+def _stored(arrays: dict[str, NDArray[Any]]) -> StoredKeys:
+    none = np.empty((0, 2), np.uint64)
+    people, items = (dict(arrays.get(name, none).tolist()) for name in _STORED)
+    return StoredKeys(people, items)
 
 
 def _topics(facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TopicState | None:

@@ -10,7 +10,7 @@ A `Watermark` says how far each file was read. A file that was replaced or cut s
 from its start; a last line without its end waits for the next time. A line that is no content item
 and no engagement is counted and skipped: one bad line costs nothing else.
 
-It does not know what is done with items, and it never writes.
+It does not know other feeds (`feeds` joins them) nor what is done with items, and it never writes.
 """
 
 import gzip

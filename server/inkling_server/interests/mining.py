@@ -1,7 +1,7 @@
 """Reads what is new in the feed and adds it to the corpus's state.
 
-    feed ─► items ─► Corpus (clean, language, near duplicates) ─► CorpusRanking ─► records, days
-      └──► engagements ───────────────────────────────────────► items ─► people
+    feeds ─► items ─► Corpus (clean, language, near duplicates) ─► CorpusRanking ─► records, days
+      └───► engagements ───────────────────────────────────────► items ─► people
 
 It does not know graphs: what the counts mean is decided later, in `build`.
 """
@@ -18,7 +18,8 @@ import numpy as np
 
 from inkling_server.interests.content import ContentItem
 from inkling_server.interests.corpus_state import MAX_PENDING, MAX_SAMPLE, CorpusState, phrase_hash
-from inkling_server.interests.feed import Engagement, FeedReader, InvalidLine
+from inkling_server.interests.feed import Engagement, InvalidLine
+from inkling_server.interests.feeds import Reader, Stored
 from inkling_server.interests.phrases.candidates import CandidateReader, ReadDocument
 from inkling_server.interests.phrases.combine import Combination, all_extractors
 from inkling_server.interests.phrases.corpus import CorpusRanking, day_of
@@ -58,7 +59,7 @@ class MiningCounts:
 
 
 def mine(
-    reader: FeedReader,
+    reader: Reader,
     state: CorpusState,
     *,
     text: TextSettings,
@@ -82,7 +83,7 @@ def mine(
 class _Miner:
     def __init__(
         self,
-        reader: FeedReader,
+        reader: Reader,
         state: CorpusState,
         text: TextSettings,
         read_time: datetime,
@@ -107,6 +108,8 @@ class _Miner:
         self._counts = MiningCounts()
         self._authors: dict[str, int] = {}
         self._engaged = (array("Q"), array("Q"))  # person, item
+        self._stored_people = (array("Q"), array("Q"))  # hash, key
+        self._stored_items = (array("Q"), array("Q"))
         # Seeded by how much was read: the same feed gives the same sample.
         self._random = random.Random(state.sampled_from)  # noqa: S311 - no secret
 
@@ -114,6 +117,9 @@ class _Miner:
         for read in self._ranking.add(self._documents()):
             self._note(read)
         self._settle_engagements()
+        self._state.note_stored(
+            zip(*self._stored_people, strict=True), zip(*self._stored_items, strict=True)
+        )
         self._state.forget_old_days()
         self._state.signatures_MH = self._corpus.signatures()
         self._state.watermark = dict(self._reader.watermark)
@@ -125,6 +131,9 @@ class _Miner:
         for line_count, entry in enumerate(self._reader):
             if line_count % _TELL_EVERY == 0:
                 self._tell()
+            if isinstance(entry, Stored):
+                self._note_keys(entry)
+                entry = entry.entry
             if isinstance(entry, InvalidLine):
                 counts.invalid_count += 1
             elif isinstance(entry, Engagement):
@@ -143,9 +152,27 @@ class _Miner:
     def _engage(self, engagement: Engagement) -> None:
         self._counts.engagement_count += 1
         persons, items = self._engaged
-        if engagement.kind != _HIDE and len(items) < _MAX_BUFFERED_ENGAGEMENTS:
+        if self._is_kept(engagement):
             persons.append(self._state.person_hash(engagement.user_id))
             items.append(self._state.item_hash(engagement.content_id))
+
+    def _note_keys(self, stored: Stored) -> None:
+        """Notes whose and what a database's entry is; see `CorpusState.note_stored`."""
+        entry, state = stored.entry, self._state
+        if isinstance(entry, Engagement):
+            if not self._is_kept(entry):
+                return
+            person: str | None = entry.user_id
+        else:
+            person = entry.author_id
+            self._stored_items[0].append(state.item_hash(entry.id))
+            self._stored_items[1].append(stored.item_key)
+        if person:
+            self._stored_people[0].append(state.person_hash(person))
+            self._stored_people[1].append(stored.person_key)
+
+    def _is_kept(self, engagement: Engagement) -> bool:
+        return engagement.kind != _HIDE and len(self._engaged[0]) < _MAX_BUFFERED_ENGAGEMENTS
 
     def _dated(self, item: ContentItem) -> ContentItem:
         """Nothing was posted after now, whatever it says: it would be the latest for ever."""
@@ -184,16 +211,18 @@ class _Miner:
         author = self._authors.pop(read.id)
         if author:
             state.note_engagement(author, item)
-        self._sample(topic_words(read)[:_SAMPLED_WORDS])
+        self._sample(topic_words(read)[:_SAMPLED_WORDS], item)
 
-    def _sample(self, words: list[str]) -> None:
+    def _sample(self, words: list[str], item: int) -> None:
         """Reservoir sampling (Vitter 1985): each document is kept with the same probability."""
         state = self._state
         state.sampled_from += 1
         if len(state.sample) < MAX_SAMPLE:
             state.sample.append(words)
+            state.sample_items.append(item)
         elif (place := self._random.randrange(state.sampled_from)) < MAX_SAMPLE:
             state.sample[place] = words
+            state.sample_items[place] = item
 
     def _tell(self) -> None:
         self._on_progress(self._reader.done_bytes, self._reader.total_bytes)

@@ -4,7 +4,7 @@ It turns numbers of `profiles.recommend` into values with names; it ranks nothin
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from inkling_server.profiles.recommend import (
     Candidates,
@@ -63,9 +63,10 @@ def reasons_of(
     ranked: Ranked,
     place: int,
     interest_ids: Sequence[str],
-    because: tuple[str, ...],
 ) -> tuple[Reason, ...]:
     """Reasons of one ranked item, the weightiest first; they sum to its score.
+
+    Which items of the person's lead to it is not known here: see `named`.
 
     Args:
         candidates: as ranked.
@@ -73,13 +74,12 @@ def reasons_of(
         ranked: the ranking.
         place: of the item in it.
         interest_ids: names of the rows of `Taste.interest_weights_I`.
-        because: items of the person's that lead to it.
     """
     row, parts = int(ranked.order_L[place]), ranked.contributions_LP[place]
     # A picture has its contribution also from its nearest kept picture, without clusters.
     cluster = top_cluster(candidates, taste, row) or 0
     reasons: list[Reason] = [
-        CoEngagementReason(float(parts[Part.CO_ENGAGEMENT]), because),
+        CoEngagementReason(float(parts[Part.CO_ENGAGEMENT]), ()),
         VisualReason(float(parts[Part.VISUAL]), cluster),
         PopularityReason(float(parts[Part.POPULARITY])),
         FreshnessReason(float(parts[Part.FRESHNESS])),
@@ -92,3 +92,13 @@ def reasons_of(
     ]
     said = [reason for reason in reasons if reason.contribution]
     return tuple(sorted(said, key=lambda reason: -abs(reason.contribution)))
+
+
+def named(reasons: tuple[Reason, ...], content_ids: tuple[str, ...]) -> tuple[Reason, ...]:
+    """The same reasons, where co-engagement names the person's items that lead to this one."""
+    return tuple(
+        replace(reason, content_ids=content_ids)
+        if isinstance(reason, CoEngagementReason)
+        else reason
+        for reason in reasons
+    )

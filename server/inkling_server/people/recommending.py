@@ -16,26 +16,28 @@ Shapes: n candidates, I interests, K clusters, M kept pictures, D dimensions.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inkling_server.people.reasons import Reason, reasons_of
+from inkling_server.people.reasons import Reason, named, reasons_of
 from inkling_server.profiles.clusters import VisualClusters
 from inkling_server.profiles.rank import log_ratios
 from inkling_server.profiles.recommend import (
     KIND_WEIGHTS,
     Candidates,
-    Ranked,
     RankSettings,
     Taste,
     rank,
 )
 from inkling_server.profiles.visual import soft_assign
 from inkling_server.storage import Storage
-from inkling_server.storage.records import Because, Features
+from inkling_server.storage.records import Features
+
+# Items whose co-engagement is known when they are ranked, whatever source they come from.
+_LED_TO = 5_000
 
 
 class PersonView(Protocol):
@@ -141,7 +143,7 @@ class _Found:
     """Candidates and what is known of them; `rows_n`: of features, those that are wanted."""
 
     features: Features
-    because: Mapping[int, Because]
+    led_to: Mapping[int, float]
     rows_n: NDArray[np.int64]
 
 
@@ -180,7 +182,18 @@ class Recommender:
         found = await self._find(query, person, fingerprint, self._settings)
         if len(found.rows_n) < query.limit:
             found = await self._find(query, person, fingerprint, self._settings.widened())
-        return await asyncio.to_thread(self._rank, query, person, clusters, found, now_s)
+        keys, answer = await asyncio.to_thread(self._rank, query, person, clusters, found, now_s)
+        led = [key for key in keys if key in found.led_to]
+        if not query.explain or person.person_key is None or not led:
+            return answer
+        because = await self._storage.candidates.because(
+            person.person_key, led, recent=self._settings.recent, kind_weights=KIND_WEIGHTS
+        )
+        items = tuple(
+            replace(item, reasons=named(item.reasons, because.get(key, ())))
+            for key, item in zip(keys, answer.items, strict=True)
+        )
+        return replace(answer, items=items)
 
     async def _find(
         self,
@@ -190,16 +203,13 @@ class Recommender:
         settings: RecommenderSettings,
     ) -> _Found:
         table, key = self._storage.candidates, person.person_key
-        keys = await self._keys(query, person, fingerprint, settings)
-        because: Mapping[int, Because] = {}
+        keys, led_to = await self._keys(query, person, fingerprint, settings)
         unwanted: set[int] = set()
         if key is None:
             features = await table.features(keys, fingerprint)
         else:
-            features, because, unwanted = await asyncio.gather(
-                table.features(keys, fingerprint),
-                table.because(key, keys, recent=settings.recent, kind_weights=KIND_WEIGHTS),
-                table.unwanted(key, keys),
+            features, unwanted = await asyncio.gather(
+                table.features(keys, fingerprint), table.unwanted(key, keys)
             )
         wanted_n = ~np.isin(features.keys_N, np.array(list(unwanted), np.int64))
         excluded = frozenset(query.excluded_content_ids)
@@ -207,7 +217,7 @@ class Recommender:
             wanted_n &= np.array([name not in excluded for name in features.content_ids], bool)
         if query.interest_ids:
             wanted_n &= _has_any(features, query.interest_ids)
-        return _Found(features, because, np.flatnonzero(wanted_n))
+        return _Found(features, led_to, np.flatnonzero(wanted_n))
 
     async def _keys(
         self,
@@ -215,9 +225,9 @@ class Recommender:
         person: PersonView,
         fingerprint: str,
         settings: RecommenderSettings,
-    ) -> list[int]:
-        """Candidates of all sources, each once."""
-        table, key = self._storage.candidates, person.person_key
+    ) -> tuple[list[int], Mapping[int, float]]:
+        """Candidates of all sources, each once; and what co-engagement leads to, with weights."""
+        table = self._storage.candidates
         # What is excluded would only take the place of something else.
         spare = min(len(query.excluded_content_ids), settings.candidate_count)
         sources = [
@@ -235,18 +245,22 @@ class Recommender:
         if len(person.medoid_embeddings_MD):
             k = settings.near_count
             sources.append(table.near(fingerprint, person.medoid_embeddings_MD, k=k))
-        if key is not None:
-            sources.append(
-                table.co_engaged(
-                    key,
-                    recent=settings.recent,
-                    k=settings.co_engaged_count + spare,
-                    kind_weights=KIND_WEIGHTS,
-                )
-            )
-        found = await asyncio.gather(*sources)
+        found, led_to = await asyncio.gather(
+            asyncio.gather(*sources), self._led_to(person, settings)
+        )
+        # Sorted by weight.
+        found.append(list(islice(led_to, settings.co_engaged_count + spare)))
         turns = (one for turn in zip_longest(*found) for one in turn if one is not None)
-        return list(dict.fromkeys(turns))[: settings.candidate_count + spare]
+        return list(dict.fromkeys(turns))[: settings.candidate_count + spare], led_to
+
+    async def _led_to(
+        self, person: PersonView, settings: RecommenderSettings
+    ) -> Mapping[int, float]:
+        if person.person_key is None:
+            return {}
+        return await self._storage.candidates.led_to(
+            person.person_key, recent=settings.recent, k=_LED_TO, kind_weights=KIND_WEIGHTS
+        )
 
     def _rank(
         self,
@@ -255,9 +269,11 @@ class Recommender:
         clusters: VisualClusters | None,
         found: _Found,
         now_s: float,
-    ) -> Recommended:
+    ) -> tuple[list[int], Recommended]:
+        """Keys and items, in order; reasons do not name the person's own items yet."""
         candidates = _candidates(found, clusters, now_s)
-        taste = _taste(person, clusters, found.features.interest_ids)
+        features = found.features
+        taste = _taste(person, clusters, features.interest_ids)
         ranked = rank(
             candidates,
             taste,
@@ -265,25 +281,18 @@ class Recommender:
             diversity=query.diversity,
             settings=self._settings.rank,
         )
-        return Recommended(
-            tuple(
-                RecommendedItem(
-                    found.features.content_ids[found.rows_n[row]],
-                    float(ranked.scores_L[place]),
-                    self._reasons(found, candidates, taste, ranked, place) if query.explain else (),
-                )
-                for place, row in enumerate(ranked.order_L)
-            ),
-            ranked.cold_start,
+        rows_L = found.rows_n[ranked.order_L]
+        items = tuple(
+            RecommendedItem(
+                features.content_ids[row],
+                float(ranked.scores_L[place]),
+                reasons_of(candidates, taste, ranked, place, features.interest_ids)
+                if query.explain
+                else (),
+            )
+            for place, row in enumerate(rows_L)
         )
-
-    def _reasons(
-        self, found: _Found, candidates: Candidates, taste: Taste, ranked: Ranked, place: int
-    ) -> tuple[Reason, ...]:
-        key = int(found.features.keys_N[found.rows_n[ranked.order_L[place]]])
-        because = found.because.get(key)
-        names = () if because is None else tuple(name for name, _ in because.sources)
-        return reasons_of(candidates, taste, ranked, place, found.features.interest_ids, names)
+        return features.keys_N[rows_L].tolist(), Recommended(items, ranked.cold_start)
 
 
 def _has_any(features: Features, interest_ids: Sequence[str]) -> NDArray[np.bool_]:
@@ -309,9 +318,9 @@ def _candidates(found: _Found, clusters: VisualClusters | None, now_s: float) ->
     if clusters is not None and has_n.any():
         assign_nK = np.zeros((len(rows_n), clusters.count), np.float32)
         assign_nK[has_n] = soft_assign(embeddings_nD[has_n], clusters)
-    weights = (found.because.get(int(key)) for key in features.keys_N[rows_n])
+    weights = [found.led_to.get(key, 0.0) for key in features.keys_N[rows_n].tolist()]
     return Candidates(
-        co_engaged_n=np.array([0 if b is None else b.weight for b in weights], np.float32),
+        co_engaged_n=np.array(weights, np.float32),
         tag_offsets=offsets,
         tag_interests_T=features.interest_T[entries],
         tag_scores_T=features.scores_T[entries],

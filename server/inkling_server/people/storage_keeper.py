@@ -41,6 +41,16 @@ class StorageKeeper:
         )
 
     @property
+    def is_off(self) -> bool:
+        """There is no database, and none is to come."""
+        return self._open_storage is None
+
+    @property
+    def url(self) -> str | None:
+        """Of the database, a secret; None while there is none."""
+        return None if self._storage is None else self._storage.url
+
+    @property
     def state(self) -> str:
         """In a few words."""
         return self._problem if self._storage is None else "up"

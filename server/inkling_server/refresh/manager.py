@@ -106,7 +106,7 @@ class RefreshManager:
         files: OperationFiles,
         canaries: Sequence[bytes],
         image_limits: ImageLimits,
-        feed_name: Callable[[], str],
+        feed_name: Callable[[], Awaitable[str]],
         observer: RefreshObserver,
         policy: RefreshPolicy,
         turn: Turn | None = None,
@@ -128,11 +128,12 @@ class RefreshManager:
 
     async def start(self, *, force: bool = False) -> RefreshOperation:
         """See `Refresher.start`."""
+        feed = await self._feed_name()
         await self._turn.take(self._busy)
         async with AsyncExitStack() as stack:
             stack.callback(self._turn.release)
             stack.enter_context(self._store.refresh_lock())
-            operation = self._begin()
+            operation = self._begin(feed)
             self._running_name = operation.name
             self._running = asyncio.create_task(
                 self._run(operation.name, force, stack.pop_all()), name=operation.name
@@ -141,13 +142,13 @@ class RefreshManager:
         await asyncio.sleep(0)
         return operation
 
-    def _begin(self) -> RefreshOperation:
+    def _begin(self, feed: str) -> RefreshOperation:
         now = datetime.now(UTC)
         operation = RefreshOperation(
             name=new_name(now),
             create_time=now,
             base_version=self._states.current.graph_version,
-            feed=self._feed_name(),
+            feed=feed,
         )
         try:
             self._book.begin(operation)

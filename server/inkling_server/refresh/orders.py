@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from inkling_server.interests.build import BuildSettings
 from inkling_server.interests.text.preprocess import TextSettings
@@ -21,6 +21,8 @@ class RefreshOrders:
         root: folder of versions; the draft is written there.
         base: folder of the version to build on.
         feed: folder of the content feed.
+        database_url: of what was taken in over the network; None: there is none, or it is down. A
+            secret: it travels over the pipe only.
         force: build a version also where nothing is new.
         now: when the refresh began; the new version's time.
         embedder: see `embedders.spec`.
@@ -43,6 +45,7 @@ class RefreshOrders:
     text: TextSettings = field(default_factory=TextSettings)
     build: BuildSettings = field(default_factory=BuildSettings)
     max_records: int = 100_000
+    database_url: str | None = field(default=None, repr=False)
     nice: int = 19
 
 
@@ -56,5 +59,13 @@ def to_json(orders: RefreshOrders) -> dict[str, object]:
 
 
 def from_json(values: object) -> RefreshOrders:
-    """Orders of what `to_json` made. Raises pydantic.ValidationError."""
-    return _ORDERS.validate_python(values)
+    """Orders of what `to_json` made.
+
+    Raises:
+        ValueError: it is something else; says where, and does not repeat it: orders hold a secret.
+    """
+    try:
+        return _ORDERS.validate_python(values)
+    except ValidationError as error:
+        problems = [(found["loc"], found["type"]) for found in error.errors(include_input=False)]
+    raise ValueError(f"these are no orders: {problems}")

@@ -1,6 +1,6 @@
 """The refresh process: `python -m inkling_server.refresh.worker`, started by the gateway only.
 
-    orders ─► load state ─► read the feed ─► build ─► write a draft ─► say where it is
+    orders ─► load state ─► forget the erased ─► read the feeds ─► build ─► draft ─► say where it is
 
 It has its own process so that hours of text never hold up a picture: it is nicer than the gateway,
 uses one core, and goes at once when the gateway goes (the kernel sees to that). It publishes
@@ -24,11 +24,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from inkling_server.errors import StorageDown
 from inkling_server.interests.build import Built, build_graph
-from inkling_server.interests.corpus_state import CorpusState, key_of
+from inkling_server.interests.corpus_state import CorpusState, StoredKeys, key_of
 from inkling_server.interests.corpus_state_files import (
     STATE_FOLDER,
     load_state,
+    load_stored_keys,
     load_watermark,
     save_state,
 )
@@ -37,6 +39,7 @@ from inkling_server.interests.embedders.open import open_embedder
 from inkling_server.interests.embedders.serving import EncoderEmbedder
 from inkling_server.interests.embedders.spec import check_spec
 from inkling_server.interests.feed import FolderFeed
+from inkling_server.interests.feeds import JoinedReader, Reader
 from inkling_server.interests.mining import MiningCounts, mine
 from inkling_server.interests.snapshot import (
     SnapshotDamaged,
@@ -47,8 +50,16 @@ from inkling_server.interests.snapshot import (
 )
 from inkling_server.interests.stages import Stage
 from inkling_server.interests.vectors import load_vectors, save_vectors
+from inkling_server.refresh.database_feed import (
+    DatabaseReader,
+    Unread,
+    database_mark,
+    gone,
+)
 from inkling_server.refresh.orders import RefreshOrders, from_json
 from inkling_server.refresh.pipe import Message, PipeBroken, ProcessPipe
+from inkling_server.storage.database import StatementFailed
+from inkling_server.storage.feed import open_feed
 
 _PR_SET_PDEATHSIG = 1
 # More messages a second than this would only cost the gateway time.
@@ -81,7 +92,7 @@ def main() -> int:
 def _carry_out(refresh: "_Refresh") -> Message:
     try:
         return refresh.run()
-    except (EmbedderUnusable, SnapshotDamaged) as error:
+    except (EmbedderUnusable, SnapshotDamaged, StorageDown, StatementFailed) as error:
         return {"type": "failed", "problem": str(error)}
     except pa.ArrowException:
         return {"type": "failed", "problem": "the state of the version to build on is damaged"}
@@ -108,14 +119,24 @@ class _Refresh:
         """Does it all; returns the last message."""
         orders = self._orders
         self._tell(Stage.LOADING, 0, 1)
-        state_files = _verified_state_files(orders.base)
-        watermark = load_watermark(orders.base) if state_files else {}
-        reader = FolderFeed(orders.feed).open(watermark)
-        if reader.total_bytes == 0 and not orders.force:
+        has_state = bool(_verified_state_files(orders.base))
+        watermark = load_watermark(orders.base) if has_state else {}
+        folder = FolderFeed(orders.feed).open(watermark)
+        if orders.database_url is None:
+            return self._read([folder, Unread(watermark)], StoredKeys(), has_state=has_state)
+        with open_feed(orders.database_url, database_mark(watermark)) as rows:
+            erased = gone(rows, *load_stored_keys(orders.base)) if has_state else StoredKeys()
+            return self._read([folder, DatabaseReader(rows)], erased, has_state=has_state)
+
+    def _read(self, feeds: Sequence[Reader], erased: StoredKeys, *, has_state: bool) -> Message:
+        orders = self._orders
+        reader = JoinedReader(feeds)
+        if reader.total_bytes == 0 and not erased and not orders.force:
             return {"type": "unchanged", "counts": asdict(MiningCounts())}
         base = load_snapshot(orders.base)
         vectors = load_vectors(orders.base, len(base.interests))
-        state = load_state(orders.base) if state_files else CorpusState.of_graph(base)
+        state = load_state(orders.base) if has_state else CorpusState.of_graph(base)
+        state.forget(erased)
         counts = mine(
             reader,
             state,

@@ -9,7 +9,7 @@ Its order of locks, against deadlocks: items, then people, each in ascending ord
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from inkling_server.storage.batch import BatchTable
 from inkling_server.storage.candidates import CandidateTable
@@ -32,6 +32,8 @@ __all__ = ["Storage", "open_storage"]
 class Storage:
     """The tables of one database. `open_storage` makes it; it belongs to one event loop.
 
+    `url` is for processes that are started to read for themselves, and a secret.
+
     Every method of every table raises StorageDown where the database does not answer.
     """
 
@@ -42,6 +44,7 @@ class Storage:
     candidates: CandidateTable
     batch: BatchTable
     database: Database
+    url: str = field(repr=False)
 
     @asynccontextmanager
     async def refresh_lock(self) -> AsyncIterator[bool]:
@@ -91,4 +94,5 @@ async def open_storage(
             candidates=CandidateTable(database, interests, models),
             batch=BatchTable(database),
             database=database,
+            url=url,
         )

@@ -6,6 +6,7 @@ computed.
 Shapes: R interactions, E directed edges between items, N items.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
@@ -71,7 +72,10 @@ class BatchTable:
 
         async def work(connection: Connection) -> int:
             stored = await _stored(connection)
-            kept_E = np.isin(rows[0], stored) & np.isin(rows[1], stored)
+            # Millions of edges: not on the event loop.
+            kept_E = await asyncio.to_thread(
+                lambda: np.isin(rows[0], stored) & np.isin(rows[1], stored)
+            )
             await connection.execute("DELETE FROM content_neighbor")
             await _copy(
                 connection,
@@ -131,6 +135,16 @@ async def _copy(
     connection: Connection, statement: str, columns: Sequence[NDArray[np.generic]]
 ) -> None:
     """Writes columns of numbers as COPY's binary rows."""
+    table = await asyncio.to_thread(_rows, columns)
+    async with connection.cursor().copy(statement.encode()) as copy:
+        await copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
+        for start in range(0, len(table), 100_000):
+            await copy.write(table[start : start + 100_000].tobytes())
+        await copy.write(b"\xff\xff")
+
+
+def _rows(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.void]:
+    """Columns as COPY's binary rows: the number of fields, and each with its length."""
     kinds = [
         (f"c{i}", np.dtype(column.dtype).newbyteorder(">")) for i, column in enumerate(columns)
     ]
@@ -142,11 +156,7 @@ async def _copy(
     for (name, kind), column in zip(kinds, columns, strict=True):
         table[f"{name}_bytes"] = kind.itemsize
         table[name] = column
-    async with connection.cursor().copy(statement.encode()) as copy:
-        await copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-        for start in range(0, len(table), 100_000):
-            await copy.write(table[start : start + 100_000].tobytes())
-        await copy.write(b"\xff\xff")
+    return table
 
 
 def _take(pending: bytearray) -> Interactions:

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from inkling_server.storage.database import Database
 from inkling_server.storage.keys import InterestKeys, ModelKey, ModelKeys
-from inkling_server.storage.records import Because, Features
+from inkling_server.storage.records import Features
 from inkling_server.storage.vectors import HalfVector, to_matrix
 
 # The model's number is a constant in the statement: only then does its partial index answer.
@@ -44,20 +44,26 @@ WITH recent AS MATERIALIZED (
     GROUP BY content_key HAVING NOT bool_or(kind = 5)
     ORDER BY item_weight DESC, max(time) DESC, content_key DESC LIMIT %(recent)s)
 """
-_CO_ENGAGED = """
-SELECT neighbor_key FROM (
-    SELECT neighbor_key, sum(item_weight * weight) AS weight
-    FROM recent JOIN content_neighbor USING (content_key) GROUP BY neighbor_key) AS led_to
-WHERE NOT EXISTS (SELECT 1 FROM engagement e
-                  WHERE e.person_key = %(person)s AND e.content_key = neighbor_key)
-ORDER BY weight DESC, neighbor_key LIMIT %(k)s
+# Packed: thousands of rows arrive as one value.
+_LED_TO = """
+SELECT string_agg(int8send(neighbor_key) || float4send(weight), ''
+                  ORDER BY weight DESC, neighbor_key) FROM (
+    SELECT neighbor_key, sum(item_weight * weight)::real AS weight
+    FROM recent JOIN content_neighbor USING (content_key)
+    GROUP BY neighbor_key
+    HAVING NOT EXISTS (SELECT 1 FROM engagement e
+                       WHERE e.person_key = %(person)s AND e.content_key = neighbor_key)
+    ORDER BY weight DESC, neighbor_key LIMIT %(k)s) AS reached
 """
+_LED = np.dtype([("key", ">i8"), ("weight", ">f4")])
 _BECAUSE = """
-SELECT neighbor_key, content_id, item_weight * weight AS part,
-       sum(item_weight * weight) OVER (PARTITION BY neighbor_key)
-FROM recent JOIN content_neighbor USING (content_key) JOIN content USING (content_key)
-WHERE neighbor_key = ANY(%(keys)s::bigint[])
-ORDER BY neighbor_key, part DESC, content_key
+SELECT neighbor_key, content_id FROM (
+    SELECT neighbor_key, content_key, item_weight * weight AS part, row_number() OVER (
+        PARTITION BY neighbor_key ORDER BY item_weight * weight DESC, content_key) AS place
+    FROM recent JOIN content_neighbor USING (content_key)
+    WHERE neighbor_key = ANY(%(keys)s::bigint[])) AS led
+JOIN content USING (content_key) WHERE place <= %(sources)s
+ORDER BY neighbor_key, place
 """
 _SOURCES = 3
 
@@ -106,10 +112,12 @@ class CandidateTable:
         interests = await self._interests.find(interest_ids)
         return await self._list(_BY_INTERESTS, interests=interests, k=k)
 
-    async def co_engaged(
+    async def led_to(
         self, person_key: int, *, recent: int, k: int, kind_weights: Sequence[float]
-    ) -> list[int]:
-        """Items of those who engaged with the same, by summed weight; none that the person knows.
+    ) -> dict[int, float]:
+        """Items of those who engaged with the same, and summed weights, the greatest first.
+
+        None that the person knows.
 
         Args:
             person_key: who.
@@ -118,19 +126,28 @@ class CandidateTable:
             k: items at most.
             kind_weights: of VIEW, LIKE, SAVE and SHARE; an item has that of its heaviest kind.
         """
-        return await self._list(
-            _RECENT + _CO_ENGAGED,
-            person=person_key,
-            recent=recent,
-            k=k,
-            kind_weights=[float(weight) for weight in kind_weights],
-        )
+        async with self._database.cursor() as cursor:
+            await cursor.execute(
+                _RECENT + _LED_TO,
+                {
+                    "person": person_key,
+                    "recent": recent,
+                    "k": k,
+                    "kind_weights": [float(weight) for weight in kind_weights],
+                },
+            )
+            row = await cursor.fetchone()
+        entries = np.frombuffer((row and row[0]) or b"", _LED)
+        return dict(zip(entries["key"].tolist(), entries["weight"].tolist(), strict=True))
 
     async def because(
         self, person_key: int, keys: Sequence[int], *, recent: int, kind_weights: Sequence[float]
-    ) -> dict[int, Because]:
-        """Which of the person's items lead to each of some others, if any do."""
-        found: dict[int, tuple[float, list[tuple[str, float]]]] = {}
+    ) -> dict[int, tuple[str, ...]]:
+        """Which of the person's items lead to each of some others: at most three, the weightiest.
+
+        Arguments as those of `led_to`.
+        """
+        found: dict[int, list[str]] = {}
         async with self._database.cursor() as cursor:
             await cursor.execute(
                 _RECENT + _BECAUSE,
@@ -139,13 +156,12 @@ class CandidateTable:
                     "recent": recent,
                     "keys": list(keys),
                     "kind_weights": [float(weight) for weight in kind_weights],
+                    "sources": _SOURCES,
                 },
             )
-            async for key, content_id, weight, total in cursor:
-                sources = found.setdefault(key, (total, []))[1]
-                if len(sources) < _SOURCES:
-                    sources.append((content_id, weight))
-        return {key: Because(total, tuple(sources)) for key, (total, sources) in found.items()}
+            async for key, content_id in cursor:
+                found.setdefault(key, []).append(content_id)
+        return {key: tuple(content_ids) for key, content_ids in found.items()}
 
     async def popular(self, *, k: int) -> list[int]:
         """The most popular items; none before popularity was computed."""

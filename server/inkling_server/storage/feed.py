@@ -1,4 +1,4 @@
-"""What was stored since somebody last read it, in blocks; for a process that may take hours over it.
+"""What was stored since somebody last read it, block by block, for a process that takes its time.
 
     mark ─► where it leaves off ─► items, by number ─► engagements, by number ─► mark
              └ wait for writers who have drawn a number and not committed yet
@@ -107,7 +107,7 @@ class FeedEngagement:
     time: datetime
 
 
-class FeedReader:
+class FeedRows:
     """One pass over what is new; `open_feed` makes it. Every method may raise StorageDown.
 
     Attributes:
@@ -196,7 +196,7 @@ class FeedReader:
 
 
 @contextmanager
-def open_feed(url: str, mark: FeedMark | None) -> Iterator[FeedReader]:
+def open_feed(url: str, mark: FeedMark | None) -> Iterator[FeedRows]:
     """What was stored since a mark, as of now; what is stored later is not read.
 
     Args:
@@ -207,7 +207,7 @@ def open_feed(url: str, mark: FeedMark | None) -> Iterator[FeedReader]:
         StorageDown: the database does not answer, or a transaction that writes does not end.
     """
     with _connection(url) as connection:
-        yield FeedReader(connection, mark)
+        yield FeedRows(connection, mark)
 
 
 def has_feed_begun(url: str) -> bool:

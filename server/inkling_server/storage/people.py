@@ -149,14 +149,16 @@ class PeopleTable:
     async def save_profile(self, person_key: int, profile: StoredProfile) -> None:
         """Keeps what was computed.
 
-        It is dropped where something newer of the same stamp is kept, or the person is gone.
+        It is dropped where something newer of the same stamp is kept, or the person is gone. It
+        can be computed again, so nobody waits until it is on disk.
         """
         async with self._database.connection() as connection:
             await connection.execute(
                 "INSERT INTO profile AS old (person_key, engagement_version, stamp, visual,"
                 " picture_count, outdated_count, interests, computed_time)"
-                " SELECT person_key, %s, %s, %s, %s, %s, %s::jsonb, %s FROM person"
-                " WHERE person_key = %s FOR KEY SHARE"
+                " SELECT person_key, %s, %s, %s, %s, %s, %s::jsonb, %s FROM person,"
+                " (SELECT set_config('synchronous_commit', 'off', true)) AS of_this_statement"
+                " WHERE person_key = %s FOR KEY SHARE OF person"
                 " ON CONFLICT (person_key) DO UPDATE SET"
                 " engagement_version = excluded.engagement_version, stamp = excluded.stamp,"
                 " visual = excluded.visual, picture_count = excluded.picture_count,"

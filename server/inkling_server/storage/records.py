@@ -262,19 +262,6 @@ class Features:
     has_embedding_N: NDArray[np.bool_] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Because:
-    """Which of a person's items lead to another one, by who engaged with both.
-
-    Attributes:
-        weight: summed over all of them.
-        sources: (content_id, weight) of the weightiest, at most 3.
-    """
-
-    weight: float
-    sources: tuple[tuple[str, float], ...] = field(repr=False)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Interactions:
     """A block of engagements, ordered by person.

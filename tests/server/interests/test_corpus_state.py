@@ -13,18 +13,24 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from inkling_server.interests import corpus_state as module
 from inkling_server.interests import corpus_state_files
 from inkling_server.interests.activity import Activity, ActivitySettings
 from inkling_server.interests.corpus_state import (
     CorpusState,
+    StoredKeys,
     TopicState,
     key_of,
     phrase_hash,
 )
-from inkling_server.interests.corpus_state_files import STATE_FOLDER, load_state, save_state
+from inkling_server.interests.corpus_state_files import (
+    STATE_FOLDER,
+    load_state,
+    load_stored_keys,
+    save_state,
+)
 from inkling_server.interests.feed import FileMark
 from inkling_server.interests.graph import Interest
 from inkling_server.interests.phrases.corpus import PhraseRecord, day_of
@@ -48,6 +54,7 @@ def full_state() -> CorpusState:
         document_count=7,
         signatures_MH=np.arange(3 * 64, dtype=np.uint32).reshape(3, 64),
         sample=[["sea", "café"], [], ["tree frog's"]],
+        sample_items=[2**64 - 1, 0, 5],
         sampled_from=9,
         watermark={"2026/a.jsonl": FileMark(12, "ab"), "ü.jsonl.gz": FileMark(3, "")},
     )
@@ -72,6 +79,7 @@ def full_state() -> CorpusState:
     state.phrases_by_day, state.documents_by_day = {20_000: 5, -5: 1}, {20_000: 3, -5: 2}
     state.items = {2**64 - 1: np.array([1, 2**63], np.uint64).tobytes(), 0: b""}
     state.people = {2**64 - 1: array("Q", [2**64 - 1, 0]), 5: array("Q")}
+    state.stored = StoredKeys({2**64 - 1: 2**63 - 1, 5: 1}, {0: 7})
     state.topics = TopicState(
         "nmf",
         Topics(("sea", "frog"), np.array([[0.75, 0.25], [0.5, 0.5]]), np.array([[0.25, 0.75]])),
@@ -102,8 +110,10 @@ def assert_same(one: CorpusState, other: CorpusState) -> None:
         "phrases_by_day",
         "documents_by_day",
         "sample",
+        "sample_items",
         "sampled_from",
         "watermark",
+        "stored",
         "salt",
     ):
         assert getattr(one, name) == getattr(other, name), name
@@ -214,6 +224,40 @@ def test_state_of_another_format_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
     with pytest.raises(ValueError, match="format 99"):
         load_state(tmp_path)
+
+
+def test_state_of_the_first_format_is_read_and_knows_no_database(tmp_path: Path) -> None:
+    state = full_state()
+    save_state(state, tmp_path)
+    folder = tmp_path / STATE_FOLDER
+    arrays = load_file(folder / "arrays.safetensors")
+    for name in ("stored_people", "stored_items", "sample_items"):
+        del arrays[name]
+    save_file(arrays, folder / "arrays.safetensors")
+    path = folder / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
+    state.stored, state.sample_items = StoredKeys(), [0] * len(state.sample)
+    assert load_stored_keys(tmp_path) == (StoredKeys(), state.salt)
+    assert_same(load_state(tmp_path), state)
+
+
+def test_keys_are_kept_of_what_is_remembered_only() -> None:
+    state = CorpusState()
+    state.note_item(1, np.array([7], np.uint64))
+    state.note_engagement(5, 1)
+    state.pending = [(6, 2)]
+    state.sample, state.sample_items = [["sea"]], [3]
+    state.stored = StoredKeys({5: 50, 9: 90}, {1: 10, 8: 80})
+    state.note_stored([(6, 60), (5, 51), (7, 70)], [(2, 20), (3, 30), (4, 40)])
+    assert state.stored == StoredKeys({5: 51, 6: 60}, {1: 10, 2: 20, 3: 30})
+    gone = StoredKeys({6: 60}, {3: 30})
+    before = state.stored.digest()
+    state.forget(gone)
+    assert state.stored == StoredKeys({5: 51}, {1: 10, 2: 20})
+    assert state.stored.digest() != before
+    assert (state.pending, state.sample, state.sample_items) == ([], [], [])
+    state.forget(StoredKeys({5: 51}, {1: 10, 2: 20}))
+    assert (state.items, state.people, state.stored) == ({}, {}, StoredKeys())
 
 
 def test_no_file_says_who_or_which_post(tmp_path: Path) -> None:

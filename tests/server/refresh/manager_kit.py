@@ -32,6 +32,10 @@ from tests.serving import CALIBRATION, COLOURS, make_graph, picture, until
 COUNTS = {"item_count": 9, "kept_count": 7, "near_duplicate_count": 2}
 
 
+async def _content() -> str:
+    return "content"
+
+
 class GatedStore(GraphStore):
     """A store that can be held up while it publishes."""
 
@@ -95,7 +99,7 @@ class World:
             files=self.files,
             canaries=[picture("red"), picture("blue")],
             image_limits=ImageLimits(),
-            feed_name=lambda: "content",
+            feed_name=_content,
             observer=self,
             policy=RefreshPolicy(**({"prove_timeout_s": 5.0, "poll_s": 0.01} | policy)),
         )

@@ -111,14 +111,15 @@ async def test_co_engagement_sums_what_the_heaviest_and_newest_items_lead_to(
     assert ann is not None
     weights = (0.25, 0.5, 1.0, 1.0)
     # c is hidden, e weighs little, d is old, and what b leads to is a, which she knows.
-    found = await storage.candidates.co_engaged(ann.key, k=9, recent=2, kind_weights=weights)
-    assert found == [key["x"], key["y"]]
+    led_to = await storage.candidates.led_to(ann.key, k=9, recent=2, kind_weights=weights)
+    assert list(led_to) == [key["x"], key["y"]]
+    assert led_to[key["x"]] == 0.5 * 1.0 + 0.25 * 0.5
+    first = await storage.candidates.led_to(ann.key, k=1, recent=2, kind_weights=weights)
+    assert list(first) == [key["x"]]
     because = await storage.candidates.because(
         ann.key, [key["x"], key["z"]], recent=2, kind_weights=weights
     )
-    assert set(because) == {key["x"]}
-    assert because[key["x"]].weight == 0.5 * 1.0 + 0.25 * 0.5
-    assert because[key["x"]].sources == (("a", 0.5), ("b", 0.125))
+    assert because == {key["x"]: ("a", "b")}
 
 
 async def test_popular_and_newest(storage: Storage) -> None:

@@ -117,6 +117,10 @@ def _store(session: psycopg.Connection, name: str) -> None:
     )
 
 
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
 async def test_transaction_that_commits_late_is_waited_for_and_not_missed(
     storage: Storage, database_url: str
 ) -> None:
@@ -172,14 +176,10 @@ async def test_database_that_was_restored_from_before_the_reading_is_read_from_i
     before = Seen(database_url).mark
     dump = tmp_path / "dump.sql"
     tools = find_postgres().folder
-    subprocess.run([tools / "pg_dump", database_url, "-f", dump], check=True, capture_output=True)
+    _run(tools / "pg_dump", database_url, "-f", dump)
     await storage.content.put([item("lost")])
     after = Seen(database_url, before).mark
-    subprocess.run(
-        [tools / "psql", "-v", "ON_ERROR_STOP=1", "-q", "-d", empty_database_url, "-f", dump],
-        check=True,
-        capture_output=True,
-    )
+    _run(tools / "psql", "-v", "ON_ERROR_STOP=1", "-q", "-d", empty_database_url, "-f", dump)
     with psycopg.connect(empty_database_url) as session:
         # As many as were lost, and more: the numbers alone would not tell.
         for name in ("b", "c", "d"):

@@ -164,6 +164,7 @@ CREATE INDEX content_popularity_best ON content_popularity (popularity DESC, con
 """
 
 _WITHOUT_STATISTICS = {
+    "feed_mark": ("token",),
     "person": ("user_id",),
     "content": (
         *("content_id", "latitude_deg", "longitude_deg"),
