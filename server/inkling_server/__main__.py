@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import uvloop
 from pydantic import ValidationError
 
+import inkling_server.blas_threads  # noqa: F401 - before whatever imports numpy
 from inkling_server.data_dir import DataDirInUse
 from inkling_server.errors import InklingError
 from inkling_server.gateway import running_gateway

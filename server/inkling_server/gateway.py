@@ -140,6 +140,11 @@ class Gateway:
             lambda: self._engine.tagger.queue_depth if self._engine else 0,
         )
         self._metrics.watch(
+            "inkling_database_up",
+            "1 while there is a database for content and people.",
+            lambda: float(self._engine is not None and self._engine.people.has_storage),
+        )
+        self._metrics.watch(
             "inkling_max_queue_count",
             "Pictures that may be under way before the server is full.",
             lambda: settings.max_queue_count,

@@ -131,6 +131,11 @@ class People:
         await self._keeper.wait_until_up()
 
     @property
+    def has_storage(self) -> bool:
+        """Whether there is a database now."""
+        return self._keeper.is_up
+
+    @property
     def storage_state(self) -> str:
         """The database in a few words, for people."""
         return self._keeper.state

@@ -51,6 +51,11 @@ class StorageKeeper:
         return None if self._storage is None else self._storage.url
 
     @property
+    def is_up(self) -> bool:
+        """Whether there is one now."""
+        return self._storage is not None
+
+    @property
     def state(self) -> str:
         """In a few words."""
         return self._problem if self._storage is None else "up"

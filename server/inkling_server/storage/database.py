@@ -39,7 +39,7 @@ _DOWN = ("08", "53", "57", "58", "25006", "XX")
 # Waiting longer than this between attempts to reconnect would outlast a restart of the database.
 _RECONNECT_TIMEOUT_S = 5.0
 # Candidates that HNSW keeps in view (pgvector's default is 40): fewer are faster and miss more.
-_EF_SEARCH = 200
+_EF_SEARCH = 100
 
 
 class StatementFailed(Exception):

@@ -15,7 +15,11 @@ async def test_near_is_answered_by_its_models_index_and_agrees_with_brute_force(
     storage: Storage,
 ) -> None:
     count, dimension = 6_000, 96
-    embeddings_ND = random_units(count, dimension)
+    # Around centres, as pictures lie: in structureless noise every neighbour is as far as the next.
+    centres_CD = random_units(200, dimension, seed=2)
+    noise_ND = random_units(count, dimension)
+    embeddings_ND = centres_CD[np.arange(count) % len(centres_CD)] + 0.7 * noise_ND
+    embeddings_ND /= np.linalg.norm(embeddings_ND, axis=1, keepdims=True)
     names = [f"c{i}" for i in range(count)]
     pictures = [
         item(name, embedding_D=embedding_D)
@@ -24,7 +28,7 @@ async def test_near_is_answered_by_its_models_index_and_agrees_with_brute_force(
     for start in range(0, count, 1_000):
         await storage.content.put(pictures[start : start + 1_000])
     await storage.content.put([item("x", embedding_D=random_units(1, 5)[0], fingerprint="b")])
-    queries_MD = random_units(20, dimension, seed=1)
+    queries_MD = centres_CD[:20] + 0.7 * random_units(20, dimension, seed=1)
 
     async with storage.database.connection() as connection:
         await connection.execute("ANALYZE content_embedding")
