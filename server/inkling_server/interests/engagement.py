@@ -12,13 +12,13 @@ It does not know who people are, or what they did: a person is a row of numbers.
 Shapes: P people, J (person, interest) entries, N interests, E edges.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from inkling_server.interests.blocks import blocks
 from inkling_server.interests.strongest import strongest
 
 # Pairs counted in one block, about 100 MB.
@@ -114,7 +114,7 @@ def engagement_edges(
     sizes_J = np.repeat(sizes_P, sizes_P).astype(np.float64)
     pairs_N = np.bincount(has_PN.indices, sizes_J, count).astype(np.int64)
     found = []
-    for start, stop in _blocks(pairs_N):
+    for start, stop in blocks(pairs_N, _BLOCK_PAIRS):
         both = (has_NP[start:stop] @ weighed_PN).tocoo()
         from_P, to_P = both.row.astype(np.int64) + start, both.col.astype(np.int64)
         # Sums of weights are rounded; whole people are not.
@@ -173,17 +173,6 @@ def _weights(sizes_P: NDArray[np.integer], settings: EngagementSettings) -> NDAr
     weights_P = np.minimum(1, fair / np.maximum(pairs_P, 1))
     weights_P[(sizes_P == 0) | (sizes_P > settings.max_interests)] = 0
     return weights_P
-
-
-def _blocks(pairs_N: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Ranges of interests whose pairs fit into memory together; at least one in each."""
-    totals_N = np.cumsum(pairs_N)
-    start = 0
-    while start < len(pairs_N):
-        before = totals_N[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(totals_N, before + _BLOCK_PAIRS, side="right")))
-        yield start, stop
-        start = stop
 
 
 def _check(

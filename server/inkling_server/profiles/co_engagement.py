@@ -30,6 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from inkling_server.interests.blocks import blocks
+
 # Pairs of items counted in one block, about 100 MB.
 _BLOCK_PAIRS = 4_000_000
 # Most-engaged items whose common people are counted once for all, 130 MB.
@@ -196,7 +198,7 @@ def _regress(has_PN: csr_array, settings: CoEngagementSettings) -> Iterator[_Ent
     ones_PN = has_PN.copy()
     ones_PN.data[:] = 1
     ones_NP = ones_PN.T.tocsr()
-    for start, stop in _blocks(pairs_N.astype(np.int64)):
+    for start, stop in blocks(pairs_N.astype(np.int64), _BLOCK_PAIRS):
         grams = (has_NP[start:stop] @ has_PN).tocsr()
         # Of the same pattern, so entries correspond once both are sorted.
         common = (ones_NP[start:stop] @ ones_PN).tocsr()
@@ -241,17 +243,6 @@ class _Gram:
             gram_SS[others] = rows_OS
             gram_SS[:, others] = rows_OS.T
         return gram_SS
-
-
-def _blocks(pairs_N: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Ranges whose pairs fit into memory together; at least one in each."""
-    totals_N = np.cumsum(pairs_N)
-    start = 0
-    while start < len(pairs_N):
-        before = totals_N[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(totals_N, before + _BLOCK_PAIRS, side="right")))
-        yield start, stop
-        start = stop
 
 
 def _strongest(
