@@ -39,6 +39,7 @@ from inkling_server.rpc.health import (
     HealthServicer,
 )
 from inkling_server.rpc.info_servicer import InfoServicer
+from inkling_server.rpc.item_stream import StreamPolicy
 from inkling_server.rpc.model_servicer import ModelServicer
 from inkling_server.rpc.operations_servicer import OperationsServicer
 from inkling_server.rpc.profile_servicer import ProfileServicer
@@ -88,6 +89,9 @@ class Gateway:
             observer=self._metrics,
             period_s=settings.canary_period_s,
         )
+        streams = StreamPolicy(
+            settings.max_stream_in_flight, self._drain, self._metrics.stream_answered
+        )
         self._boundary = Boundary(self._metrics, max_unary_calls=settings.max_queue_count)
         self._grpc, self.grpc_port = build_server(
             Endpoint(
@@ -99,12 +103,7 @@ class Gateway:
                 tls_key=settings.tls_key,
             ),
             Services(
-                tagging=TaggingServicer(
-                    lambda: self._require_engine().tagger,
-                    max_stream_in_flight=settings.max_stream_in_flight,
-                    drain=self._drain,
-                    on_stream_answer=self._metrics.stream_answered,
-                ),
+                tagging=TaggingServicer(lambda: self._require_engine().tagger, streams),
                 info=InfoServicer(self._describe),
                 health=HealthServicer(self._board, self._drain),
                 graph=GraphServicer(
@@ -112,12 +111,7 @@ class Gateway:
                     lambda: self._require_engine().refresher,
                 ),
                 model=ModelServicer(lambda: self._require_engine().rollouts),
-                content=ContentServicer(
-                    lambda: self._require_engine().people,
-                    max_stream_in_flight=settings.max_stream_in_flight,
-                    drain=self._drain,
-                    on_stream_answer=self._metrics.stream_answered,
-                ),
+                content=ContentServicer(lambda: self._require_engine().people, streams),
                 profiles=ProfileServicer(lambda: self._require_engine().people),
                 operations=OperationsServicer(
                     lambda: self._require_engine().operations, drain=self._drain

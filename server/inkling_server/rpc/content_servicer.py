@@ -3,9 +3,7 @@
 It knows no SQL, tags or rankings, and holds no `try` (see `boundary.py`).
 """
 
-import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from google.rpc import status_pb2
 
@@ -13,12 +11,9 @@ from inkling.v1 import content_pb2, content_pb2_grpc
 from inkling_server.errors import InklingError, UnknownContent
 from inkling_server.people.service import People
 from inkling_server.rpc import content_converters as convert
-from inkling_server.rpc.boundary import Context, NotAMessage, or_status
-from inkling_server.rpc.converters import MAX_REQUEST_ID_LENGTH, check_request_id
-from inkling_server.rpc.draining import Drain
+from inkling_server.rpc.boundary import Context
+from inkling_server.rpc.item_stream import StreamPolicy, answer_items, deadline_of
 from inkling_server.rpc.people_limits import check_id
-from inkling_server.rpc.status import reason_of
-from inkling_server.rpc.streaming import OutOfOrderStream
 
 
 class ContentServicer(content_pb2_grpc.ContentServiceServicer):
@@ -26,46 +21,24 @@ class ContentServicer(content_pb2_grpc.ContentServiceServicer):
 
     Args:
         people: everything about content and people; raises EncoderDown while there is none yet.
-        max_stream_in_flight: items of one stream that are worked on at a time.
-        drain: ends the reading of open streams.
-        on_stream_answer: told the reason of each answer on a stream, "" for success.
+        streams: how streams are served.
     """
 
-    def __init__(
-        self,
-        people: Callable[[], People],
-        *,
-        max_stream_in_flight: int,
-        drain: Drain,
-        on_stream_answer: Callable[[str], None],
-    ) -> None:
+    def __init__(self, people: Callable[[], People], streams: StreamPolicy) -> None:
         self._people = people
-        self._max_stream_in_flight = max_stream_in_flight
-        self._drain = drain
-        self._on_stream_answer = on_stream_answer
+        self._streams = streams
 
     async def IngestContent(self, _requests: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802
         # A coroutine that reads and writes by itself; the generated base knows only generators.
-        deadline = _deadline(context)
+        deadline = deadline_of(context)
 
-        async def answer(
+        async def ingest(
             request: content_pb2.IngestContentRequest,
-        ) -> content_pb2.IngestContentResponse:
-            result = await or_status(self._ingest_one(request, deadline))
-            request_id = getattr(request, "request_id", "")[:MAX_REQUEST_ID_LENGTH]
-            if isinstance(result, status_pb2.Status):
-                self._on_stream_answer(reason_of(result))
-                return content_pb2.IngestContentResponse(request_id=request_id, error=result)
-            self._on_stream_answer("")
-            return content_pb2.IngestContentResponse(request_id=request_id, content=result)
+        ) -> content_pb2.IngestedContent:
+            order = convert.to_order(request, deadline=deadline)
+            return convert.to_ingested(order, await self._people().ingester.ingest(order))
 
-        await OutOfOrderStream(
-            read=context.read,
-            answer=answer,
-            write=context.write,
-            max_in_flight=self._max_stream_in_flight,
-            drain=self._drain,
-        ).run()
+        await answer_items(context, ingest, _reply, self._streams)
 
     async def GetContent(  # noqa: N802
         self, request: content_pb2.GetContentRequest, context: Context
@@ -116,17 +89,10 @@ class ContentServicer(content_pb2_grpc.ContentServiceServicer):
             clusters_version=answer.clusters_version,
         )
 
-    async def _ingest_one(
-        self, request: content_pb2.IngestContentRequest | NotAMessage, deadline: float | None
-    ) -> content_pb2.IngestedContent:
-        if isinstance(request, NotAMessage):
-            raise request
-        check_request_id(request.request_id)
-        order = convert.to_order(request, deadline=deadline)
-        return convert.to_ingested(order, await self._people().ingester.ingest(order))
 
-
-def _deadline(context: Context) -> float | None:
-    """When the caller stops waiting, on the running loop's clock."""
-    remaining_s: Any = context.time_remaining()
-    return None if remaining_s is None else asyncio.get_running_loop().time() + remaining_s
+def _reply(
+    request_id: str, result: content_pb2.IngestedContent | status_pb2.Status
+) -> content_pb2.IngestContentResponse:
+    if isinstance(result, status_pb2.Status):
+        return content_pb2.IngestContentResponse(request_id=request_id, error=result)
+    return content_pb2.IngestContentResponse(request_id=request_id, content=result)

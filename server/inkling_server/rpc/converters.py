@@ -16,7 +16,6 @@ from inkling_server.interests.mentions.reading import has_text
 from inkling_server.serving_state import ServingState
 from inkling_server.tagging import ScoredTag, TagQuery, TagResult
 
-MAX_REQUEST_ID_LENGTH = 128
 # How texts may be read; the first where a context does not say.
 TEXT_SOURCES = ("user_generated", "short_video", "publisher")
 _MAX_TEXT_LENGTH = {
@@ -106,16 +105,6 @@ def to_response(result: TagResult) -> tagging_pb2.TagResponse:
         graph_version=result.graph_version,
         model_version=result.model_version,
     )
-
-
-def check_request_id(request_id: str) -> None:
-    """Raises ArgumentOutOfRange where a stream's request_id is too long."""
-    if len(request_id) > MAX_REQUEST_ID_LENGTH:
-        raise ArgumentOutOfRange(
-            "request_id",
-            f"{len(request_id):,} characters",
-            f"at most {MAX_REQUEST_ID_LENGTH}",
-        )
 
 
 def to_info(description: ServerDescription) -> info_pb2.GetInfoResponse:

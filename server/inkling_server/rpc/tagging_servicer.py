@@ -4,23 +4,14 @@ It knows no queue, encoder or index, holds no `try` (see `boundary.py`), and kee
 picture after it has been answered.
 """
 
-import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from google.rpc import status_pb2
 
 from inkling.v1 import tagging_pb2, tagging_pb2_grpc
-from inkling_server.rpc.boundary import Context, NotAMessage, or_status
-from inkling_server.rpc.converters import (
-    MAX_REQUEST_ID_LENGTH,
-    check_request_id,
-    to_query,
-    to_response,
-)
-from inkling_server.rpc.draining import Drain
-from inkling_server.rpc.status import reason_of
-from inkling_server.rpc.streaming import OutOfOrderStream
+from inkling_server.rpc.boundary import Context
+from inkling_server.rpc.converters import to_query, to_response
+from inkling_server.rpc.item_stream import StreamPolicy, answer_items, deadline_of
 from inkling_server.tagging import Tagger
 
 
@@ -29,62 +20,33 @@ class TaggingServicer(tagging_pb2_grpc.TaggingServiceServicer):
 
     Args:
         tagger: the current Tagger; raises EncoderDown while there is none yet.
-        max_stream_in_flight: pictures of one stream that are worked on at a time.
-        drain: ends the reading of open streams.
-        on_stream_answer: told the reason of each answer on a stream, "" for tags.
+        streams: how streams are served.
     """
 
-    def __init__(
-        self,
-        tagger: Callable[[], Tagger],
-        *,
-        max_stream_in_flight: int,
-        drain: Drain,
-        on_stream_answer: Callable[[str], None],
-    ) -> None:
+    def __init__(self, tagger: Callable[[], Tagger], streams: StreamPolicy) -> None:
         self._tagger = tagger
-        self._max_stream_in_flight = max_stream_in_flight
-        self._drain = drain
-        self._on_stream_answer = on_stream_answer
+        self._streams = streams
 
     async def Tag(  # noqa: N802
         self, request: tagging_pb2.TagRequest, context: Context
     ) -> tagging_pb2.TagResponse:
-        query = to_query(request, deadline=_deadline(context), wait=False)
+        query = to_query(request, deadline=deadline_of(context), wait=False)
         return to_response(await self._tagger().tag(query))
 
     async def TagStream(self, _requests: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802
         # A coroutine that reads and writes by itself; the generated base knows only generators.
-        deadline = _deadline(context)
+        deadline = deadline_of(context)
 
-        async def answer(request: tagging_pb2.TagStreamRequest) -> tagging_pb2.TagStreamResponse:
-            result = await or_status(self._tag_one(request, deadline))
-            request_id = getattr(request, "request_id", "")[:MAX_REQUEST_ID_LENGTH]
-            if isinstance(result, status_pb2.Status):
-                self._on_stream_answer(reason_of(result))
-                return tagging_pb2.TagStreamResponse(request_id=request_id, error=result)
-            self._on_stream_answer("")
-            return tagging_pb2.TagStreamResponse(request_id=request_id, response=result)
+        async def tag(request: tagging_pb2.TagStreamRequest) -> tagging_pb2.TagResponse:
+            query = to_query(request.request, deadline=deadline, wait=True)
+            return to_response(await self._tagger().tag(query))
 
-        await OutOfOrderStream(
-            read=context.read,
-            answer=answer,
-            write=context.write,
-            max_in_flight=self._max_stream_in_flight,
-            drain=self._drain,
-        ).run()
-
-    async def _tag_one(
-        self, request: tagging_pb2.TagStreamRequest | NotAMessage, deadline: float | None
-    ) -> tagging_pb2.TagResponse:
-        if isinstance(request, NotAMessage):
-            raise request
-        check_request_id(request.request_id)
-        query = to_query(request.request, deadline=deadline, wait=True)
-        return to_response(await self._tagger().tag(query))
+        await answer_items(context, tag, _reply, self._streams)
 
 
-def _deadline(context: Context) -> float | None:
-    """When the caller stops waiting, on the running loop's clock."""
-    remaining_s: Any = context.time_remaining()
-    return None if remaining_s is None else asyncio.get_running_loop().time() + remaining_s
+def _reply(
+    request_id: str, result: tagging_pb2.TagResponse | status_pb2.Status
+) -> tagging_pb2.TagStreamResponse:
+    if isinstance(result, status_pb2.Status):
+        return tagging_pb2.TagStreamResponse(request_id=request_id, error=result)
+    return tagging_pb2.TagStreamResponse(request_id=request_id, response=result)

@@ -38,12 +38,15 @@ from inkling_server.refresh.operation import (
     Stage,
 )
 from inkling_server.rpc.boundary import Boundary
+from inkling_server.rpc.content_servicer import ContentServicer
 from inkling_server.rpc.draining import Drain
 from inkling_server.rpc.graph_servicer import GraphServicer
 from inkling_server.rpc.health import HealthBoard, HealthServicer
 from inkling_server.rpc.info_servicer import InfoServicer
+from inkling_server.rpc.item_stream import StreamPolicy
 from inkling_server.rpc.model_servicer import ModelServicer
 from inkling_server.rpc.operations_servicer import OperationsServicer
+from inkling_server.rpc.profile_servicer import ProfileServicer
 from inkling_server.rpc.server import Endpoint, Services, build_server
 from inkling_server.rpc.tagging_servicer import TaggingServicer
 
@@ -234,15 +237,13 @@ class GraphServer:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[grpc.aio.Channel]:
         """The server on a free port, and a connection to it."""
+        streams = StreamPolicy(1, self.drain, lambda _: None)
         server, port = build_server(
             Endpoint("127.0.0.1", 0, max_image_bytes=2**20, max_connection_streams=100),
             Services(
-                tagging=TaggingServicer(
-                    lambda: self._needs_model(None),
-                    max_stream_in_flight=1,
-                    drain=self.drain,
-                    on_stream_answer=lambda _: None,
-                ),
+                tagging=TaggingServicer(lambda: self._needs_model(None), streams),
+                content=ContentServicer(lambda: self._needs_model(None), streams),
+                profiles=ProfileServicer(lambda: self._needs_model(None)),
                 info=InfoServicer(lambda: self._needs_model(None)),
                 health=HealthServicer(HealthBoard(), self.drain),
                 graph=GraphServicer(self.library, lambda: self._needs_model(self.refresher)),

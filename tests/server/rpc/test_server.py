@@ -33,6 +33,8 @@ async def test_reflection_lists_every_service(channel: grpc.aio.Channel) -> None
         "inkling.v1.InfoService",
         "inkling.v1.GraphService",
         "inkling.v1.ModelService",
+        "inkling.v1.ContentService",
+        "inkling.v1.ProfileService",
         "google.longrunning.Operations",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
