@@ -12,10 +12,10 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -36,6 +36,7 @@ _LONGEST_BACKOFF_S = 15.0
 _STEADY_S = 60.0  # running this long makes the next end a new one, without backoff
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class EmbeddedPostgres:
@@ -68,7 +69,14 @@ class EmbeddedPostgres:
             PostgresNotInstalled, PostgresInUse, PostgresStartFailed: with what to do, or the end of
                 PostgreSQL's log.
         """
-        plan = await asyncio.to_thread(make_plan, data_dir / "postgres", settings=settings)
+        plans: list[PostgresPlan] = []
+        try:
+            await _whole(lambda: plans.append(make_plan(data_dir / "postgres", settings=settings)))
+        except asyncio.CancelledError:
+            for plan in plans:
+                plan.release()
+            raise
+        [plan] = plans
         server = cls(plan)
         try:
             await server._launch()
@@ -115,8 +123,12 @@ class EmbeddedPostgres:
         await self.stop()
 
     async def _launch(self) -> None:
-        self._process = await asyncio.to_thread(PostgresProcess, self._plan)
-        await asyncio.to_thread(self._process.wait_ready, _START_TIMEOUT_S)
+        def launch() -> PostgresProcess:
+            self._process = PostgresProcess(self._plan)
+            return self._process
+
+        process = await _whole(launch)
+        await asyncio.to_thread(process.wait_ready, _START_TIMEOUT_S)
 
     async def _watch(self) -> None:
         while True:
@@ -149,6 +161,19 @@ class EmbeddedPostgres:
                 self.state = "serving"
                 _log.warning("PostgreSQL started again in %.1f s", time.monotonic() - started_s)
                 return
+
+
+async def _whole(work: Callable[[], T]) -> T:
+    """Runs work in a thread to its end, also where the caller is cancelled meanwhile.
+
+    A thread cannot be stopped: what it made, a process or a lock, must be known to whoever ends it.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise
 
 
 def make_database(plan: PostgresPlan) -> None:

@@ -291,3 +291,21 @@ async def test_a_user_that_nobody_knows_is_told_so(
     monkeypatch.setattr("pwd.getpwuid", unknown)
     with pytest.raises(PostgresStartFailed, match="only for a user that /etc/passwd knows"):
         await EmbeddedPostgres.start(postgres_data_dir)
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.4])
+async def test_a_start_that_is_cancelled_leaves_nothing(
+    postgres_data_dir: Path, after_s: float
+) -> None:
+    starting = asyncio.create_task(EmbeddedPostgres.start(postgres_data_dir))
+    await asyncio.wait({starting}, timeout=after_s)
+    starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await (await starting).stop()
+
+    folder = str(postgres_data_dir)
+    left = [p for p in psutil.Process().children(recursive=True) if folder in " ".join(p.cmdline())]
+    assert left == []
+    # The folder is free: it is not in use by whoever was cancelled.
+    async with await EmbeddedPostgres.start(postgres_data_dir) as postgres:
+        assert postgres.state == "serving"
