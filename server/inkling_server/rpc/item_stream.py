@@ -1,6 +1,6 @@
 """A stream of items: one reply for each, the item's answer or the status that it failed with.
 
-    request ─► is it a message, its request_id short enough? ─► answer ─► reply(id, answer or status)
+    request ─► a message? its request_id short enough? ─► answer ─► reply(id, answer or status)
 
 A bad item never ends the stream. It knows neither pictures nor content; see `streaming.py` for
 order, back-pressure and draining.
