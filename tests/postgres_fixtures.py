@@ -52,6 +52,12 @@ def database_url(postgres_plan: PostgresPlan) -> Iterator[str]:
     yield from _database(postgres_plan, _TEMPLATE)
 
 
+@pytest.fixture(scope="module")
+def module_database_url(postgres_plan: PostgresPlan) -> Iterator[str]:
+    """The same for a whole module, whose tests only read what the first of them wrote."""
+    yield from _database(postgres_plan, _TEMPLATE)
+
+
 @pytest_asyncio.fixture
 async def storage(database_url: str) -> AsyncIterator[Storage]:
     """Storage on a clean database."""

@@ -18,6 +18,7 @@ from tests.serving import until
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 VIEW, LIKE, SAVE, SHARE, HIDE = range(1, 6)
+COLOURS = ("red", "green", "blue", "white", "black", "yellow")
 
 
 @dataclass
@@ -108,3 +109,19 @@ async def site(
             await until(lambda: gateway.serves_people)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.grpc_port}") as channel:
             yield Site(gateway, channel)
+
+
+async def people_with_clusters(here: Site) -> Any:
+    """Ann keeps red, Bob green, Cyd both; clusters are fitted to all pictures."""
+    colours = [COLOURS[n % len(COLOURS)] for n in range(60)]
+    ids = await here.ingest_colours(colours)
+    red = [name for name, colour in zip(ids, colours, strict=True) if colour == "red"]
+    green = [name for name, colour in zip(ids, colours, strict=True) if colour == "green"]
+    for user_id, kept in (("ann", red[:8]), ("bob", green[:8]), ("cyd", red[:4] + green[:4])):
+        await here.record(*(did(user_id, SAVE, name) for name in kept))
+    operation = await here.refresh_people(refit_clusters=True, cluster_count=6)
+    assert operation.done
+    assert not operation.HasField("error"), operation
+    response = profile_pb2.RefreshPeopleResponse()
+    operation.response.Unpack(response)
+    return response

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -16,12 +15,11 @@ from tests.server.people.people_kit import (
     VIEW,
     Site,
     did,
+    people_with_clusters,
     picture,
     site,
 )
 from tests.server.rpc.rpc_kit import decode, refusal
-
-COLOURS = ("red", "green", "blue", "white", "black", "yellow")
 
 
 @pytest_asyncio.fixture
@@ -168,91 +166,19 @@ async def test_nobody_has_no_profile(here: Site) -> None:
     assert "nobody" not in refused.message
 
 
-async def _people_with_clusters(here: Site) -> Any:
-    """Ann keeps red, Bob green, Cyd both; clusters are fitted to all pictures."""
-    colours = [COLOURS[n % len(COLOURS)] for n in range(60)]
-    ids = await here.ingest_colours(colours)
-    red = [name for name, colour in zip(ids, colours, strict=True) if colour == "red"]
-    green = [name for name, colour in zip(ids, colours, strict=True) if colour == "green"]
-    for user_id, kept in (("ann", red[:8]), ("bob", green[:8]), ("cyd", red[:4] + green[:4])):
-        await here.record(*(did(user_id, SAVE, name) for name in kept))
-    operation = await here.refresh_people(refit_clusters=True, cluster_count=6)
-    assert operation.done
-    assert not operation.HasField("error"), operation
-    response = profile_pb2.RefreshPeopleResponse()
-    operation.response.Unpack(response)
-    return response
-
-
-async def test_clusters_are_fitted_and_divide_the_pictures(here: Site) -> None:
-    response = await _people_with_clusters(here)
-    assert response.clusters_refitted
-    assert response.profile_count == 3
-    assert response.popular_content_count == 16
-    clusters = await here.profiles.ListClusters(profile_pb2.ListClustersRequest())
-    assert clusters.clusters_version == response.clusters_version
-    assert clusters.background_count == 60
-    assert sum(cluster.general_share for cluster in clusters.clusters) == pytest.approx(1, abs=1e-4)
-    assert {cluster.phrases[0] for cluster in clusters.clusters} == set(COLOURS)
-    profile = await here.profile("ann")
-    assert profile.visual.picture_count == 8
-    top = profile.visual.clusters[0]
-    assert top.share > 0.5
-    assert clusters.clusters[top.cluster].phrases[0] == "red"
-    assert top.exemplar_content_ids
-
-
-async def test_people_are_compared(here: Site) -> None:
-    await _people_with_clusters(here)
-    request = profile_pb2.CompareProfilesRequest(first_user_id="ann", second_user_id="bob")
-    compared = await here.profiles.CompareProfiles(request)
-    clusters = await here.profiles.ListClusters(profile_pb2.ListClustersRequest())
-    by_phrase = {clusters.clusters[c.cluster].phrases[0]: c.z for c in compared.clusters}
-    assert by_phrase["red"] > 1 > -1 > by_phrase["green"]
-    assert compared.max_abs_z == pytest.approx(max(abs(c.z) for c in compared.clusters))
-    phrases = [interest.phrase for interest in compared.differing_interests[:2]]
-    assert set(phrases) == {"red", "green"}
-    approximate = profile_pb2.CompareProfilesRequest(
-        first_user_id="ann",
-        second_user_id="bob",
-        variance=profile_pb2.LOG_ODDS_VARIANCE_APPROXIMATE,
-    )
-    greater = (await here.profiles.CompareProfiles(approximate)).max_abs_z
-    assert greater > compared.max_abs_z
-    same = profile_pb2.CompareProfilesRequest(first_user_id="ann", second_user_id="ann")
-    assert (await here.profiles.CompareProfiles(same)).max_abs_z == 0
-    everybody = profile_pb2.CompareProfilesRequest(first_user_id="ann", prior_scale=1)
-    stands_out = await here.profiles.CompareProfiles(everybody)
-    assert clusters.clusters[stands_out.clusters[0].cluster].phrases[0] == "red"
-    assert stands_out.clusters[0].z > 0
-
-
-async def test_a_collection_finds_its_owner(here: Site) -> None:
-    await _people_with_clusters(here)
-    request = profile_pb2.RankProfilesRequest(content_ids=["p0", "p6"], hold_out=True)
-    ranked = await here.profiles.RankProfiles(request)
-    assert [person.user_id for person in ranked.profiles] == ["ann", "cyd", "bob"]
-    assert ranked.candidate_count == 3
-    assert ranked.picture_count == 2
-    some = profile_pb2.RankProfilesRequest(content_ids=["p0"], user_ids=["bob", "nobody"])
-    assert [p.user_id for p in (await here.profiles.RankProfiles(some)).profiles] == ["bob"]
-    unknown = profile_pb2.RankProfilesRequest(content_ids=["nowhere"])
-    assert (await refusal(here.profiles.RankProfiles(unknown))).reason == "UNKNOWN_CONTENT"
-
-
 async def test_comparing_needs_pictures_and_clusters(here: Site) -> None:
     await here.ingest_colours(["red"])
     await here.record(did("ann", LIKE, "p0"), did("dan", VIEW, "p0"))
     request = profile_pb2.CompareProfilesRequest(first_user_id="ann", second_user_id="dan")
     refused = await refusal(here.profiles.CompareProfiles(request))
     assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "NO_CLUSTERS")
-    await _people_with_clusters(here)
+    await people_with_clusters(here)
     refused = await refusal(here.profiles.CompareProfiles(request))
     assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "PROFILE_EMPTY")
 
 
 async def test_recommendations_fit_and_never_repeat(here: Site) -> None:
-    await _people_with_clusters(here)
+    await people_with_clusters(here)
     await here.record(did("ann", HIDE, "p48"))
     answer = await here.recommend("ann", limit=4, diversity=0.0, explain=True)
     assert not answer.cold_start
@@ -269,32 +195,8 @@ async def test_recommendations_fit_and_never_repeat(here: Site) -> None:
     assert any(r.HasField("interest") for r in answer.recommendations[0].reasons)
 
 
-async def test_a_stranger_gets_what_people_keep(here: Site) -> None:
-    await _people_with_clusters(here)
-    answer = await here.recommend("stranger", limit=5)
-    assert answer.cold_start
-    assert len(answer.recommendations) == 5
-
-
-async def test_recommendations_keep_to_what_is_asked(here: Site) -> None:
-    await _people_with_clusters(here)
-    answer = await here.recommend("ann", interest_ids=["blue"], excluded_content_ids=["p2"])
-    ids = {r.content_id for r in answer.recommendations}
-    assert ids
-    assert "p2" not in ids
-    for content_id in ids:
-        request = content_pb2.GetContentRequest(content_id=content_id)
-        tags = (await here.content.GetContent(request)).tags
-        assert "blue" in {tag.interest_id for tag in tags}
-    refused = await refusal(here.recommend("ann", limit=101))
-    assert refused.metadata["field"] == "limit"
-    assert (await refusal(here.recommend("ann", diversity=float("nan")))).metadata[
-        "field"
-    ] == "diversity"
-
-
 async def test_deleted_items_are_gone_with_their_traces(here: Site) -> None:
-    await _people_with_clusters(here)
+    await people_with_clusters(here)
     request = content_pb2.DeleteContentRequest(content_ids=["p0", "p6", "nowhere"])
     assert (await here.content.DeleteContent(request)).deleted_count == 2
     assert (await here.profile("ann")).visual.picture_count == 6
@@ -304,7 +206,7 @@ async def test_deleted_items_are_gone_with_their_traces(here: Site) -> None:
 
 
 async def test_an_erased_person_is_not_known_any_more(here: Site) -> None:
-    await _people_with_clusters(here)
+    await people_with_clusters(here)
     posted = picture("by-ann", "blue")
     posted.item.author_id = "ann"
     await here.ingest([posted])
