@@ -14,8 +14,9 @@ COPY proto proto
 COPY server server
 COPY client client
 COPY training training
-# HEIC pictures need the extra `heic` as well; its wheel carries x265, which is GPL: your choice.
-RUN pip install '.[server,discovery]' -c requirements/constraints.txt
+# HEIC pictures need the extra `heic` as well, and videos `video` (with `speech`): their wheels carry x265 and x264,
+# which are GPL: your choice.
+RUN pip install '.[server,discovery,ocr]' -c requirements/constraints.txt
 RUN pip install --no-deps -r requirements/triton.txt
 COPY model_repository model_repository
 RUN useradd --create-home --uid 10001 inkling && install -d -o inkling /data

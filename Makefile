@@ -23,7 +23,7 @@ install: $(VENV)/.installed ## make .venv with everything that serving, the demo
 $(VENV)/.installed: pyproject.toml requirements/constraints.txt requirements/triton.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make install PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -e '.[server,discovery,heic,dev]' -c $(CONSTRAINTS)
+	$(BIN)/pip install --quiet -e '.[server,discovery,heic,ocr,speech,video,dev]' -c $(CONSTRAINTS)
 	$(BIN)/pip install --quiet --no-deps -r requirements/triton.txt
 	touch $@
 
@@ -32,7 +32,7 @@ install-training: $(VENV)/.installed-training ## add the training extra (torch)
 
 $(VENV)/.installed-training: $(VENV)/.installed
 	$(BIN)/pip install --quiet '$(TORCH)' -c $(CONSTRAINTS)
-	$(BIN)/pip install --quiet -e '.[server,discovery,heic,dev,training,embedders,sentence]' -c $(CONSTRAINTS)
+	$(BIN)/pip install --quiet -e '.[server,discovery,heic,ocr,speech,video,dev,training,embedders,sentence]' -c $(CONSTRAINTS)
 	touch $@
 
 .PHONY: demo

@@ -4,6 +4,9 @@
     ├── InvalidRequest              the caller can mend it
     │   ├── ImageInvalid            IMAGE_INVALID
     │   ├── ImageTooLarge           IMAGE_TOO_LARGE
+    │   ├── VideoInvalid            VIDEO_INVALID
+    │   ├── VideoTooLarge           VIDEO_TOO_LARGE
+    │   ├── VideosNotServed         VIDEOS_NOT_SERVED
     │   ├── ArgumentOutOfRange      ARGUMENT_OUT_OF_RANGE
     │   └── BadPageToken            BAD_PAGE_TOKEN
     ├── UnknownInterest             UNKNOWN_INTEREST
@@ -27,6 +30,7 @@
     ├── RolloutCancelled            ROLLOUT_CANCELLED
     ├── Overloaded                  OVERLOADED
     ├── EncoderDown                 ENCODER_DOWN
+    ├── SpeechFailed                SPEECH_FAILED
     ├── StorageDown                 STORAGE_DOWN
     ├── ShuttingDown                SHUTTING_DOWN
     └── DeadlineExceeded            DEADLINE_EXCEEDED
@@ -78,6 +82,46 @@ class ImageTooLarge(InvalidRequest):
     @property
     def metadata(self) -> dict[str, str]:
         return {"what": self.what, "actual": str(self.actual), "allowed": str(self.allowed)}
+
+
+class VideoInvalid(InvalidRequest):
+    """The bytes are not a video in a known format, or the video is damaged."""
+
+    reason = "VIDEO_INVALID"
+
+
+class VideoTooLarge(InvalidRequest):
+    """A limit on a video's bytes, duration, pixels, or on what decoding it costs, is exceeded.
+
+    Args:
+        what: the measured quantity with its unit, such as "video seconds".
+        actual: its value; None where it is known only to be over the limit.
+        allowed: the greatest value that is accepted.
+    """
+
+    reason = "VIDEO_TOO_LARGE"
+
+    def __init__(self, what: str, actual: float | None, allowed: float) -> None:
+        found = "more" if actual is None else f"{actual:,.10g}"
+        super().__init__(f"{what}: {found} is over the limit of {allowed:,.10g}")
+        self.what, self.actual, self.allowed = what, actual, allowed
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        details = {"what": self.what, "allowed": f"{self.allowed:.10g}"}
+        return details if self.actual is None else {**details, "actual": f"{self.actual:.10g}"}
+
+
+class VideosNotServed(InvalidRequest):
+    """This server cannot decode videos."""
+
+    reason = "VIDEOS_NOT_SERVED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this server tags no videos: it lacks the packages of its extra `video`;"
+            " allowed: pictures"
+        )
 
 
 class ArgumentOutOfRange(InvalidRequest):
@@ -373,6 +417,12 @@ class EncoderDown(InklingError):
     """The encoders do not answer. The gateway keeps trying to get them back by itself."""
 
     reason = "ENCODER_DOWN"
+
+
+class SpeechFailed(InklingError):
+    """A sound's words could not be recognised: too slow, too much memory, or a crash."""
+
+    reason = "SPEECH_FAILED"
 
 
 class StorageDown(InklingError):

@@ -2,9 +2,10 @@
 
     pixels ─► codecs ─► header ─► tiff, boxes        each importing only those to its right
 
-Callers need `decode` and `ImageLimits`; `pixels` documents both.
+Callers need `decode` (or `decode_whole`), `ImageLimits` and, for pixels that they have already,
+`cut`; `pixels` documents them.
 """
 
-from inkling_server.images.pixels import ImageLimits, decode
+from inkling_server.images.pixels import ImageLimits, cut, decode, decode_whole
 
-__all__ = ["ImageLimits", "decode"]
+__all__ = ["ImageLimits", "cut", "decode", "decode_whole"]

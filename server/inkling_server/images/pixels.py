@@ -71,6 +71,55 @@ def decode(data: bytes, spec: PixelSpec, limits: ImageLimits = ImageLimits()) ->
     return np.ascontiguousarray(_upright(square_SS3, picture.orientation))
 
 
+def decode_whole(
+    data: bytes, longest: int, limits: ImageLimits = ImageLimits()
+) -> NDArray[np.uint8]:
+    """Decodes all of a picture, for whoever looks at more of it than the encoder's square.
+
+    Args:
+        data: the encoded picture.
+        longest: its longer side in pixels, at most; larger pictures are scaled down.
+        limits: what the picture may cost.
+
+    Returns:
+        uint8 RGB [H, W, 3], upright, C-contiguous.
+
+    Raises:
+        ImageInvalid, ImageTooLarge: as `decode`.
+    """
+    if len(data) > limits.max_bytes:
+        raise ImageTooLarge("image bytes", len(data), limits.max_bytes)
+    header = read_header(data)
+    _check_size(header, limits)
+    scale = min(longest / max(header.width, header.height), 1.0)
+    try:
+        picture = load(data, header, max(math.ceil(scale * min(header.width, header.height)), 1))
+        pixels_HW3 = picture.pixels_HW3
+        scale = min(longest / max(picture.width, picture.height), 1.0)
+        if scale < 1:
+            size = max(round(scale * picture.width), 1), max(round(scale * picture.height), 1)
+            pixels_HW3 = np.asarray(
+                cv2.resize(pixels_HW3, size, interpolation=cv2.INTER_AREA), np.uint8
+            )
+    except InklingError:
+        raise
+    except Exception as error:
+        raise ImageInvalid(
+            f"{header.format} that cannot be decoded: truncated, damaged or of a rare kind"
+        ) from error
+    return np.ascontiguousarray(_upright(pixels_HW3, picture.orientation))
+
+
+def cut(pixels_HW3: NDArray[np.uint8], spec: PixelSpec) -> NDArray[np.uint8]:
+    """Cuts and scales upright RGB pixels as `decode` does: for a video's frames.
+
+    Returns:
+        uint8 RGB [S, S, 3], C-contiguous.
+    """
+    height, width = pixels_HW3.shape[:2]
+    return np.ascontiguousarray(_to_square(Picture(pixels_HW3, width, height, 1), spec))
+
+
 def _check_size(header: Header, limits: ImageLimits) -> None:
     if header.width < 1 or header.height < 1:
         raise ImageInvalid(f"damaged {header.format} picture: it has no pixels")
