@@ -12,6 +12,9 @@ from typing import Any
 MAX_FIELD_CHARACTERS = 200_000
 MAX_LIST_LENGTH = 1_000
 MAX_ENTRY_CHARACTERS = 10_000
+_LONG_TEXTS = ("caption", "overlay_text", "title", "body", "transcript", "speech", "location")
+# What only a recogniser of ours may say.
+_HEARD = frozenset({"speech", "speech_confidence"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,9 @@ class ContentItem:
         comments: what others wrote under it.
         title: a headline.
         body: an article's text or HTML.
-        transcript: what is said in it.
+        transcript: what is said in it, as whoever sent it says.
+        speech: what a recogniser heard in it. Not part of a feed.
+        speech_confidence: of the recogniser in `speech`, in [0, 1].
         location: a place's name.
         author_id: whose it is; for co-engagement only: never read as text, never logged.
         created_time: when it was posted; has a time zone.
@@ -43,6 +48,8 @@ class ContentItem:
     title: str = ""
     body: str = ""
     transcript: str = ""
+    speech: str = ""
+    speech_confidence: float = 1.0
     location: str = ""
     author_id: str | None = None
     created_time: datetime | None = None
@@ -53,7 +60,7 @@ class ContentItem:
             raise ValueError("a content item needs an id")
         if self.created_time is not None and self.created_time.tzinfo is None:
             raise ValueError("created_time must say its time zone")
-        for name in ("caption", "overlay_text", "title", "body", "transcript", "location"):
+        for name in _LONG_TEXTS:
             text = getattr(self, name)
             if len(text) > MAX_FIELD_CHARACTERS:
                 object.__setattr__(self, name, text[:MAX_FIELD_CHARACTERS])
@@ -63,7 +70,11 @@ class ContentItem:
 
     def __repr__(self) -> str:
         # A stray log line or traceback must not tell who wrote what.
-        filled = [field.name for field in fields(self) if getattr(self, field.name)]
+        filled = [
+            field.name
+            for field in fields(self)
+            if field.name != "speech_confidence" and getattr(self, field.name)
+        ]
         return f"ContentItem(source={self.source!r}, filled={filled})"
 
 
@@ -73,7 +84,7 @@ def content_item(values: dict[str, Any]) -> ContentItem:
     Raises:
         ValueError: a value has the wrong type, or the id is missing.
     """
-    known = {field.name for field in fields(ContentItem)}
+    known = {field.name for field in fields(ContentItem)} - _HEARD
     chosen = {name: value for name, value in values.items() if name in known and value is not None}
     for name, value in chosen.items():
         if name in ("hashtags", "comments"):

@@ -13,6 +13,7 @@ source names:
     hashtag       0.65   0.85   also moods, places and what brings viewers
     overlay       0.50   0.70   text on the picture: slogans, too
     transcript    0.25   0.50   speech leaves the picture
+    speech        0.20   0.40   the same, through a recogniser
     body          0.25   0.45   an article tells more than its picture shows
     location      0.30   0.30   where, seldom what
     comment       0.20   0.35   what others say: weak alone, whatever their number
@@ -44,6 +45,7 @@ RELIABILITIES: Mapping[str, Reliability] = {
     "hashtag": Reliability(0.65, 0.85),
     "overlay": Reliability(0.5, 0.7),
     "transcript": Reliability(0.25, 0.5),
+    "speech": Reliability(0.2, 0.4),
     "body": Reliability(0.25, 0.45),
     "location": Reliability(0.3, 0.3),
     "comment": Reliability(0.2, 0.35),

@@ -26,7 +26,8 @@ RowEvidence = Mapping[int, tuple[Evidence, ...]]
 
 # Nobody means more interests than this with one item; the weightiest stay.
 MAX_ROWS = 500
-_PROSE = ("title", "caption", "overlay_text", "body", "transcript", "location")
+_PROSE = ("title", "caption", "overlay_text", "body", "transcript", "speech", "location")
+_LEAST_CONFIDENCE = 0.01  # an agreement is above 0
 _MOST_HASHTAGS = 64  # in running text
 _LONGEST_HASHTAG = 40  # characters; splitting longer ones into words takes milliseconds each
 _MOST_EMOJI = 500
@@ -39,6 +40,7 @@ _FIELD_TEXTS = {
     Field.OVERLAY: "overlay_text",
     Field.BODY: "body",
     Field.TRANSCRIPT: "transcript",
+    Field.SPEECH: "speech",
     Field.LOCATION: "location",
 }
 
@@ -77,19 +79,24 @@ class ItemReader:
         for mention in mentions:
             by_row[mention.row].append(mention)
         quotes = _Quotes(item) if quoting else None
-        found = {row: self._evidence(said, quotes) for row, said in by_row.items()}
+        confidence = item.speech_confidence
+        found = {row: self._evidence(said, confidence, quotes) for row, said in by_row.items()}
         if len(found) <= MAX_ROWS:
             return found
         best = sorted(found, key=lambda row: (_doubt(found[row]), row))[:MAX_ROWS]
         return {row: found[row] for row in best}
 
-    def _evidence(self, said: Sequence[Mention], quotes: "_Quotes | None") -> tuple[Evidence, ...]:
+    def _evidence(
+        self, said: Sequence[Mention], speech_confidence: float, quotes: "_Quotes | None"
+    ) -> tuple[Evidence, ...]:
         witnesses = Witnesses(self._reliabilities)
         firsts: dict[str, Mention] = {}
         counts: dict[str, int] = defaultdict(int)
         for mention in said:
             source = mention.field.value
-            witnesses.hear(source, mention.agreement)
+            heard = mention.field is Field.SPEECH
+            trust = max(speech_confidence, _LEAST_CONFIDENCE) if heard else 1.0
+            witnesses.hear(source, mention.agreement * trust)
             firsts.setdefault(source, mention)
             counts[source] += 1
         evidence = [

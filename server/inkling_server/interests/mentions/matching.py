@@ -161,6 +161,7 @@ class InterestMatcher:
             item.overlay_text,
             item.body,
             item.transcript,
+            item.speech,
             *item.comments,
             *item.hashtags,
         )

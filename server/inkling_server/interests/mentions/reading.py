@@ -28,6 +28,7 @@ _TEXTS = (
     "overlay_text",
     "body",
     "transcript",
+    "speech",
     "location",
     "comments",
     "hashtags",

@@ -22,6 +22,7 @@ class Publisher:
             (Field.OVERLAY, item.overlay_text.strip()),
             (Field.BODY, article.body),
             (Field.TRANSCRIPT, item.transcript.strip()),
+            (Field.SPEECH, item.speech.strip()),
             (Field.LOCATION, item.location.strip()),
         )
         passages = tuple(Passage(field, text) for field, text in fields if text)

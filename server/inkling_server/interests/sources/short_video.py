@@ -26,7 +26,7 @@ class ShortVideo:
         text = self._posts.read(item)
         passages = []
         for field, passage in text.passages:
-            if field is Field.TRANSCRIPT:
+            if field in (Field.TRANSCRIPT, Field.SPEECH):
                 passage = _clean_speech(passage)
             expanded = passage if field is Field.LOCATION else expand_slang(passage)
             if expanded.strip():

@@ -17,6 +17,7 @@ class UserGenerated:
             (Field.OVERLAY, item.overlay_text),
             (Field.BODY, item.body),
             (Field.TRANSCRIPT, item.transcript),
+            (Field.SPEECH, item.speech),
             *((Field.COMMENT, comment) for comment in item.comments),
             (Field.LOCATION, item.location),
         ]

@@ -51,6 +51,7 @@ class Field(StrEnum):
     OVERLAY = "overlay"
     BODY = "body"
     TRANSCRIPT = "transcript"
+    SPEECH = "speech"
     COMMENT = "comment"
     LOCATION = "location"
 

@@ -1,0 +1,128 @@
+"""What a speech recogniser is, and which there are.
+
+    off                   none
+    pocketsphinx          English, read speech; its package brings its model
+    faster-whisper:DIR    Whisper in CTranslate2's format; nothing is ever downloaded
+
+Opening one imports its package, which only the process does (`speech.process`). This module knows
+no processes and no videos.
+"""
+
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE_HZ = 16_000
+OFF = "off"
+POCKETSPHINX = "pocketsphinx"
+WHISPER = "faster-whisper"
+ALLOWED = f"{OFF}, {POCKETSPHINX}, {WHISPER}:DIR"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A stretch of speech, about a sentence.
+
+    Attributes:
+        text: its words; "…" stands for words that were not understood.
+        start_s: from the start of the sound.
+        end_s: > start_s.
+        confidence: of the recogniser in its words, in [0, 1]; not calibrated.
+    """
+
+    # Somebody's words: not for logs and tracebacks.
+    text: str = field(repr=False)
+    start_s: float
+    end_s: float
+    confidence: float
+
+
+class SpeechRecognizer(Protocol):
+    """Turns speech into words, one sound at a time; blocking.
+
+    Attributes:
+        name: and version, for people: "pocketsphinx 5.1.1".
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def transcribe(self, samples_N: NDArray[np.int16], rate_hz: int) -> tuple[Said, ...]:
+        """What is said, in order; () where nobody speaks.
+
+        Args:
+            samples_N: one channel.
+            rate_hz: `RATE_HZ`.
+
+        Raises:
+            ValueError: another rate, or no int16 of one channel.
+        """
+        ...
+
+
+def check_samples(samples_N: NDArray[np.int16], rate_hz: int) -> None:
+    """Raises ValueError where a recogniser cannot take a sound."""
+    if rate_hz != RATE_HZ:
+        raise ValueError(f"rate_hz: {rate_hz}; allowed: {RATE_HZ}")
+    if samples_N.ndim != 1 or samples_N.dtype != np.int16:
+        raise ValueError("samples_N: allowed: int16 of one channel")
+
+
+def speech_problem(spec: str) -> str:
+    """Why a recogniser cannot be had here, "" if it can; imports nothing.
+
+    Args:
+        spec: see the module.
+    """
+    kind, _, folder = spec.partition(":")
+    if spec == OFF:
+        return ""
+    if kind not in (POCKETSPHINX, WHISPER) or (kind == POCKETSPHINX and spec != kind):
+        return f"no such recogniser; allowed: {ALLOWED}"
+    if find_spec("pocketsphinx") is None:  # the others use its voice detector
+        return "the package pocketsphinx is not installed; it comes with the extra speech"
+    if kind == WHISPER:
+        if find_spec("faster_whisper") is None:
+            return "the package faster-whisper is not installed"
+        if not (folder and (Path(folder) / "model.bin").is_file()):
+            return f"{WHISPER}:DIR needs a folder with a model in CTranslate2's format (model.bin)"
+    return ""
+
+
+def recognizer_name(spec: str) -> str:
+    """What people read of a recogniser, "" for none: package, version and its model's folder."""
+    kind, _, folder = spec.partition(":")
+    if spec == OFF:
+        return ""
+    try:
+        named = f"{kind} {version(kind)}"
+    except PackageNotFoundError:
+        return kind
+    return f"{named} ({Path(folder).name})" if folder else named
+
+
+def open_recognizer(spec: str) -> SpeechRecognizer:
+    """Loads a recogniser: half a second and 100 MB, Whisper much more.
+
+    Args:
+        spec: see the module.
+
+    Raises:
+        ValueError: it cannot be had here; says why.
+    """
+    problem = speech_problem(spec) or ("there is none to open" if spec == OFF else "")
+    if problem:
+        raise ValueError(f"speech recogniser: {problem}")
+    kind, _, folder = spec.partition(":")
+    if kind == POCKETSPHINX:
+        from inkling_server.speech.pocketsphinx_recognizer import PocketsphinxRecognizer
+
+        return PocketsphinxRecognizer()
+    from inkling_server.speech.whisper_recognizer import WhisperRecognizer
+
+    return WhisperRecognizer(Path(folder))
