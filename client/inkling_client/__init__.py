@@ -56,6 +56,9 @@ from inkling_client.errors import (
     UnknownModelVersion,
     UnknownOperation,
     UnknownUser,
+    VideoInvalid,
+    VideosNotServed,
+    VideoTooLarge,
 )
 from inkling_client.graph_aio import AsyncGraphClient, AsyncRefreshHandle
 from inkling_client.graph_client import GraphClient, RefreshHandle
@@ -106,6 +109,14 @@ from inkling_client.results import (
     TagResult,
 )
 from inkling_client.retry import RetryPolicy
+from inkling_client.video_results import (
+    Interval,
+    VideoFacts,
+    VideoFrame,
+    VideoResult,
+    VideoTag,
+)
+from inkling_client.video_upload import VideoSource
 
 __all__ = [
     "ArgumentOutOfRange",
@@ -152,6 +163,7 @@ __all__ = [
     "Interest",
     "InterestDifference",
     "InterestWeight",
+    "Interval",
     "InvalidRequest",
     "Limits",
     "ModelClient",
@@ -206,6 +218,14 @@ __all__ = [
     "UnknownModelVersion",
     "UnknownOperation",
     "UnknownUser",
+    "VideoFacts",
+    "VideoFrame",
+    "VideoInvalid",
+    "VideoResult",
+    "VideoSource",
+    "VideoTag",
+    "VideoTooLarge",
+    "VideosNotServed",
     "VisualCluster",
     "VisualClusters",
     "VisualProfile",

@@ -11,15 +11,17 @@ This module does not know the rules of retrying (`retry.py`) nor of streams (`st
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
 import grpc
 from grpc import aio
 
-from inkling.v1 import info_pb2, info_pb2_grpc, tagging_pb2_grpc
+from inkling.v1 import info_pb2, info_pb2_grpc, tagging_pb2, tagging_pb2_grpc
 from inkling_client.aio_stream import AsyncItemStream
 from inkling_client.channel import (
     DEFAULT_TARGET,
@@ -29,6 +31,7 @@ from inkling_client.channel import (
     HEALTH_SERVING,
     async_channel,
     full_target,
+    sync_channel,
 )
 from inkling_client.content_aio import AsyncContentClient
 from inkling_client.context import Context
@@ -48,13 +51,22 @@ from inkling_client.results import ServerInfo, TagResult, server_info, tag_resul
 from inkling_client.retry import NO_RETRY, STREAM_RETRY, UNARY_RETRY, RetryPolicy
 from inkling_client.stream_ledger import StreamLedger
 from inkling_client.tag_kind import tag_kind
+from inkling_client.video_results import VideoResult
+from inkling_client.video_upload import (
+    VIDEO_TIMEOUT_S,
+    SheetFormat,
+    Upload,
+    VideoFile,
+    VideoOptions,
+    VideoSource,
+)
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 
 class AsyncInklingClient:
-    """Tags pictures on one server. Make it inside the event loop that uses it.
+    """Tags pictures and videos on one server. Make it inside the event loop that uses it.
 
     Args:
         target: "host:port", or "host" for port 50051.
@@ -80,8 +92,11 @@ class AsyncInklingClient:
         self._timeout_s = timeout_s
         self._retry = retry
         self._read_cap = READ_CAP_BYTES
+        self._max_video_bytes = 0
         self._knows_limits = False
-        self._channel = async_channel(full_target(target), credentials)
+        self._target = (full_target(target), credentials)
+        self._uploads: grpc.Channel | None = None
+        self._channel = async_channel(*self._target)
         self._tagging = tagging_pb2_grpc.TaggingServiceStub(self._channel)
         self._info = info_pb2_grpc.InfoServiceStub(self._channel)
         self.graph = AsyncGraphClient(self._channel, self._call)
@@ -147,6 +162,44 @@ class AsyncInklingClient:
         )
         return stream.outcomes()
 
+    async def tag_video(
+        self,
+        video: VideoSource,
+        *,
+        top_n: int | None = None,
+        min_score: float | None = None,
+        graph_version: str = "",
+        explain: bool = False,
+        context: Context | None = None,
+        max_frame_count: int | None = None,
+        transcribe: bool = False,
+        include_frames: bool = False,
+        contact_sheet: SheetFormat | None = None,
+        timeout_s: float = VIDEO_TIMEOUT_S,
+    ) -> VideoResult:
+        """Tags one video; arguments and errors are those of `InklingClient.tag_video`."""
+        options = VideoOptions(
+            top_n=top_n,
+            min_score=min_score,
+            graph_version=graph_version,
+            explain=explain,
+            context=context,
+            max_frame_count=max_frame_count,
+            transcribe=transcribe,
+            include_frames=include_frames,
+            contact_sheet=contact_sheet,
+        )
+        message, deadline = options.message(), time.monotonic() + timeout_s
+        with await asyncio.to_thread(VideoFile, video) as file:
+            if not self._knows_limits:
+                await self._retrying(self._get_info, deadline)
+            await asyncio.to_thread(file.require_size, self._max_video_bytes)
+            return await self._retrying(
+                partial(self._upload, message, file),
+                deadline,
+                None if file.can_repeat else NO_RETRY,
+            )
+
     async def get_info(self, *, timeout_s: float | None = None) -> ServerInfo:
         """Asks the server for its versions, limits and defaults.
 
@@ -166,6 +219,8 @@ class AsyncInklingClient:
     async def close(self) -> None:
         """Closes the connection; calls under way end with CANCELLED."""
         await self._channel.close()
+        if self._uploads is not None:
+            self._uploads.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -177,6 +232,25 @@ class AsyncInklingClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+    async def _upload(
+        self, message: tagging_pb2.TagVideoRequest, file: VideoFile, left_s: float
+    ) -> VideoResult:
+        """One attempt, over a connection of its own: see `video_upload`."""
+        if self._uploads is None:
+            self._uploads = sync_channel(*self._target)
+        upload = Upload(message, file)
+        call = tagging_pb2_grpc.TaggingServiceStub(self._uploads).TagVideo.future(
+            upload, timeout=left_s
+        )
+        upload.started(call)
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        call.add_done_callback(lambda _: _tell(loop, ended))
+        try:
+            await ended.wait()
+            return upload.outcome(call)
+        finally:
+            call.cancel()  # no effect on a call that has ended
 
     async def _call(
         self,
@@ -213,5 +287,12 @@ class AsyncInklingClient:
     async def _get_info(self, left_s: float) -> ServerInfo:
         info = server_info(await self._info.GetInfo(info_pb2.GetInfoRequest(), timeout=left_s))
         self._read_cap = info.limits.max_image_bytes or READ_CAP_BYTES
+        self._max_video_bytes = info.limits.max_video_bytes
         self._knows_limits = True
         return info
+
+
+def _tell(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    """Sets the event from another thread; the loop may be gone by then."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(ended.set)

@@ -45,8 +45,10 @@ def channel_options(target: str) -> list[tuple[str, int]]:
     """Channel arguments for `target`."""
     options = [
         *_RECONNECT_OPTIONS,
-        # The server's own limits decide, see GetInfoResponse.limits; answers are small.
+        # The server's own limits decide, see GetInfoResponse.limits.
         ("grpc.max_send_message_length", -1),
+        # Answers are small, but for a contact sheet: at most 16 MiB.
+        ("grpc.max_receive_message_length", 32 * 2**20),
     ]
     if is_loopback(target):
         # gRPC would send even loopback traffic to the proxy that http_proxy names.

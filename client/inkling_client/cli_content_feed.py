@@ -124,11 +124,14 @@ def _item(values: dict[str, Any], pictures: Path) -> IngestItem:
         if not (isinstance(entries, list) and all(isinstance(entry, str) for entry in entries)):
             raise ValueError(f"{key} must be a list of strings")
         texts[key] = tuple(entries)
+    read_text = values.get("read_text") or False
+    if not isinstance(read_text, bool):
+        raise ValueError("read_text must be true or false")
     texts["hashtags"] = tuple(tag.removeprefix("#") for tag in texts["hashtags"])
     return IngestItem(
         content_id=name,
         image=_picture(values.get("picture"), pictures),
-        context=Context(**texts),
+        context=Context(**texts, read_text=read_text),
         author_id=_text(values, "author_id"),
         created_time=_time(values.get("created_time")),
         point=_point(values.get("point")),

@@ -26,6 +26,12 @@ CommentOption = Annotated[
     list[str] | None,
     typer.Option("--comment", help="What others say; may be repeated.", rich_help_panel=_PANEL),
 ]
+ReadTextOption = Annotated[
+    bool,
+    typer.Option(
+        "--read-text", help="Read what is written in them, too (slow).", rich_help_panel=_PANEL
+    ),
+]
 LocationOption = Annotated[str, typer.Option(help="A place's name.", rich_help_panel=_PANEL)]
 
 
@@ -37,6 +43,7 @@ def context_from(
     overlay_text: str,
     comments: list[str] | None,
     location: str,
+    read_text: bool = False,
 ) -> Context | None:
     """The context that options make; None where none of them says anything."""
     context = Context(
@@ -46,5 +53,6 @@ def context_from(
         overlay_text=overlay_text,
         comments=tuple(comments or ()),
         location=location,
+        read_text=read_text,
     )
     return None if context == Context() else context

@@ -5,6 +5,9 @@
     {"path": "b.jpg", "error": {"reason": "IMAGE_INVALID", "code": "INVALID_ARGUMENT",
      "message": "…", "metadata": {}}}
 
+    {"path": "c.mp4", "tags": [{…, "intervals": [[1.5, 4.0]], "best_time_s": 2.0, "share": 0.25}],
+     "video": {"duration_s": 10.0, …}, "overlay_text": "", "transcript": "", …}
+
 Lines are pure ASCII, so that no terminal's or pipe's encoding can break them.
 """
 
@@ -15,6 +18,7 @@ from typing import Any
 
 from inkling_client.errors import InklingClientError
 from inkling_client.results import ServerInfo, Tag, TagResult
+from inkling_client.video_results import VideoResult
 
 # float32 carries no more; and 0.8 prints as 0.8.
 DIGITS = 6
@@ -30,6 +34,31 @@ def outcome_line(path: str, outcome: TagResult | InklingClientError) -> str:
             "tags": [tag_fields(tag) for tag in outcome.tags],
             "graph_version": outcome.graph_version,
             "model_version": outcome.model_version,
+        }
+    )
+
+
+def video_line(path: str, result: VideoResult) -> str:
+    """One video's line, without the line's end."""
+    return json.dumps(
+        {
+            "path": path,
+            "tags": [
+                {
+                    **tag_fields(one.tag),
+                    "intervals": [
+                        [round(i.start_s, DIGITS), round(i.end_s, DIGITS)] for i in one.intervals
+                    ],
+                    "best_time_s": one.best_time_s,
+                    "share": round(one.share, DIGITS),
+                }
+                for one in result.tags
+            ],
+            "video": _rounded(asdict(result.facts)),
+            "overlay_text": result.overlay_text,
+            "transcript": result.transcript,
+            "graph_version": result.graph_version,
+            "model_version": result.model_version,
         }
     )
 

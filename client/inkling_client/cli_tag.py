@@ -1,4 +1,4 @@
-"""`inkling tag`: pictures in, tags out, in the order of the command line.
+"""`inkling tag`: pictures and videos in, tags out, in the order of the command line.
 
 This module does not know how pictures travel (`client.py`) nor how tables look (`cli_view.py`).
 """
@@ -33,18 +33,29 @@ from inkling_client.cli_context import (
     HashtagOption,
     LocationOption,
     OverlayOption,
+    ReadTextOption,
     TitleOption,
     context_from,
 )
-from inkling_client.cli_files import STDIN, Found, find_pictures
-from inkling_client.cli_json import outcome_line
+from inkling_client.cli_files import STDIN, Found, find_files
+from inkling_client.cli_json import outcome_line, video_line
+from inkling_client.cli_tag_video import (
+    MaxFramesOption,
+    SheetOption,
+    TranscribeOption,
+    VideoOption,
+    VideoRun,
+    check_sheet,
+)
+from inkling_client.cli_video_view import video_view
 from inkling_client.cli_view import TagTable, summary
 from inkling_client.context import Context
 from inkling_client.errors import InklingClientError
 from inkling_client.requests import Image, Post
 from inkling_client.results import ServerInfo, TagResult
+from inkling_client.video_results import VideoResult
 
-Outcome = TagResult | InklingClientError
+Outcome = TagResult | VideoResult | InklingClientError
 
 # Fewer pictures are done before a person has read the bar.
 _PROGRESS_FROM_COUNT = 8
@@ -73,17 +84,23 @@ def tag(
     overlay_text: OverlayOption = "",
     comments: CommentOption = None,
     location: LocationOption = "",
+    read_text: ReadTextOption = False,
+    contact_sheet: SheetOption = None,
+    transcribe: TranscribeOption = False,
+    max_frames: MaxFramesOption = None,
+    video: VideoOption = False,
     server: ServerOption = DEFAULT_SERVER,
     tls: TlsOption = False,
     ca_file: CaFileOption = None,
 ) -> None:
-    """Tag pictures. What is known about them besides counts for all of them.
+    """Tag pictures and videos. What is known about them besides counts for all of them.
 
     Exit codes: 0 all tagged, 1 some failed (the others are tagged), 2 wrong usage, 3 no server.
     """
-    found = list(find_pictures(paths, recursive=recursive))
+    found = list(find_files(paths, recursive=recursive, all_videos=video))
     if not found:
         fail(EXIT_USAGE, f"no pictures in {', '.join(paths)}")
+    check_sheet(contact_sheet, found)
     context = context_from(
         caption=caption,
         hashtags=hashtags,
@@ -91,31 +108,46 @@ def tag(
         overlay_text=overlay_text,
         comments=comments,
         location=location,
+        read_text=read_text,
     )
     with connect(server, tls=tls, ca_file=ca_file) as client:
         info = hello(client, server)
         if top_n is not None and top_n > info.limits.max_top_n:
             fail(EXIT_USAGE, f"--top-n: this server gives at most {info.limits.max_top_n}")
-        if context is not None and not info.uses_context:
-            why = "this server reads no texts: tags come from the pictures alone"
+        for why in _lacks(info, context, read_text=read_text, transcribe=transcribe):
             Console(stderr=True).print(why, style="yellow")
         stream = client.tag_stream(
             _inputs(found, info, context), top_n=top_n, min_score=min_score, explain=explain
         )
+        videos = VideoRun(
+            client, context, top_n, min_score, explain, transcribe, max_frames, contact_sheet
+        )
         with closing(stream):
-            outcomes = _in_order(found, stream)
+            outcomes = _in_order(found, stream, videos)
             if json_lines:
                 exit_code = _print_lines(outcomes, len(found))
             else:
-                exit_code = _print_table(outcomes, [item.path for item in found], explain=explain)
+                exit_code = _print_table(outcomes, found, explain=explain)
     raise typer.Exit(exit_code)
+
+
+def _lacks(
+    info: ServerInfo, context: Context | None, *, read_text: bool, transcribe: bool
+) -> Iterator[str]:
+    """What was asked for and this server cannot do; it tags without."""
+    if context is not None and not info.uses_context:
+        yield "this server reads no texts: tags come from the pictures alone"
+    elif read_text and not info.reads_text:
+        yield "this server cannot read what is written in pictures"
+    if transcribe and not info.speech_recognizer:
+        yield "this server recognises no speech"
 
 
 def _inputs(
     found: list[Found], info: ServerInfo, context: Context | None
 ) -> Iterator[tuple[int, Image | Post]]:
     for index, item in enumerate(found):
-        if item.error is not None:
+        if item.error is not None or item.is_video:
             continue
         image: Image = Path(item.path)
         if item.path == STDIN:
@@ -124,21 +156,24 @@ def _inputs(
 
 
 def _in_order(
-    found: list[Found], stream: Iterable[tuple[int, Outcome]]
+    found: list[Found], stream: Iterable[tuple[int, Outcome]], videos: VideoRun
 ) -> Iterator[tuple[str, Outcome]]:
     """Outcomes in the order of `found`; what comes early waits (results are small)."""
     done: dict[int, Outcome] = {
         index: item.error for index, item in enumerate(found) if item.error is not None
     }
-    next_index = 0
-    while next_index in done:
-        yield found[next_index].path, done.pop(next_index)
-        next_index += 1
-    for index, outcome in stream:
-        done[index] = outcome
-        while next_index in done:
-            yield found[next_index].path, done.pop(next_index)
-            next_index += 1
+    pictures = iter(stream)
+    for index, item in enumerate(found):
+        if item.is_video:
+            yield item.path, videos.tag(item)
+            continue
+        while index not in done:
+            early, outcome = next(pictures)
+            done[early] = outcome
+        yield item.path, done.pop(index)
+    # A stream has its own last word: what its inputs raised.
+    for _ in pictures:
+        pass
 
 
 class _Count:
@@ -172,28 +207,43 @@ def _print_lines(outcomes: Iterator[tuple[str, Outcome]], total: int) -> int:
     with _progress(console, total) as advance:
         for path, outcome in outcomes:
             count.add(outcome)
-            sys.stdout.write(outcome_line(path, outcome) + "\n")
+            line = video_line if isinstance(outcome, VideoResult) else outcome_line
+            sys.stdout.write(line(path, outcome) + "\n")  # type: ignore[arg-type]
             sys.stdout.flush()
             advance()
     return count.exit_code
 
 
 def _print_table(
-    outcomes: Iterator[tuple[str, Outcome]], paths: list[str], *, explain: bool
+    outcomes: Iterator[tuple[str, Outcome]], found: list[Found], *, explain: bool
 ) -> int:
     count = _Count()
     started_s = time.monotonic()
     console, errors = Console(highlight=False), Console(stderr=True)
-    table = TagTable(console, paths, explain=explain)
+    pictures = [item.path for item in found if not item.is_video]
+    table = TagTable(console, pictures, explain=explain)
     # Where both are one terminal, the bar must know of the lines that are printed above it.
     same = sys.stdout.isatty() and sys.stderr.isatty()
-    with _progress(console if same else errors, len(paths)) as advance:
-        console.print(table.header())
+    with _progress(console if same else errors, len(found)) as advance:
+        if pictures:
+            console.print(table.header())
         for path, outcome in outcomes:
             count.add(outcome)
-            console.print(table.picture(path, outcome))
+            if isinstance(outcome, VideoResult):
+                console.print(video_view(console, path, outcome, explain=explain))
+            else:
+                console.print(table.picture(path, outcome))
             advance()
-    console.print(summary(count.tagged, count.failed, time.monotonic() - started_s, count.versions))
+    took_s = time.monotonic() - started_s
+    console.print(
+        summary(
+            count.tagged,
+            count.failed,
+            took_s,
+            count.versions,
+            video_count=len(found) - len(pictures),
+        )
+    )
     return count.exit_code
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inkling_client.errors import InklingClientError
-from inkling_client.results import Evidence, ServerInfo, Tag, TagResult
+from inkling_client.results import Evidence, Limits, ServerInfo, Tag, TagResult
 
 MAX_WIDTH = 120
 _GAP = 2
@@ -122,13 +122,13 @@ class TagTable:
             rows.add_row(*self._cells(tag))
             if self._explain and tag.explanation is not None and tag.explanation.evidence:
                 yield rows
-                yield _evidence(tag.explanation.evidence)
+                yield evidence_line(tag.explanation.evidence)
                 rows = self._rows()
         if rows.row_count:
             yield rows
 
     def _cells(self, tag: Tag) -> list[Text]:
-        colour = next((colour for floor, colour in _COLOURS if tag.score >= floor), "")
+        colour = score_colour(tag.score)
         cells = [
             Text(printable(tag.phrase)),
             Text(score_bar(tag.score, self._bar_width, blocks=self._blocks), colour),
@@ -165,7 +165,13 @@ class TagTable:
         return grid
 
 
-def _evidence(evidence: Sequence[Evidence]) -> Text:
+def score_colour(score: float) -> str:
+    """The colour of a score's bar."""
+    return next((colour for floor, colour in _COLOURS if score >= floor), "")
+
+
+def evidence_line(evidence: Sequence[Evidence]) -> Text:
+    """What other sources say, as one line under a tag."""
     words = []
     for one in evidence:
         times = f" ×{one.mention_count}" if one.mention_count > 1 else ""
@@ -186,19 +192,27 @@ def common_folder(paths: Sequence[str]) -> str:
 
 
 def summary(
-    tagged_count: int, failed_count: int, took_s: float, versions: Iterable[tuple[str, str]]
+    tagged_count: int,
+    failed_count: int,
+    took_s: float,
+    versions: Iterable[tuple[str, str]],
+    *,
+    video_count: int = 0,
 ) -> RenderableType:
     """The last lines under a table.
 
     Args:
-        tagged_count: pictures that have an answer.
-        failed_count: pictures that have an error.
+        tagged_count: pictures and videos that have an answer.
+        failed_count: pictures and videos that have an error.
         took_s: from the first to the last.
         versions: each (model version, graph version) that answered: more than one where the server
             changed meanwhile.
+        video_count: how many of them are videos.
     """
-    count = tagged_count + failed_count
-    words = [f"{count:,} picture{'' if count == 1 else 's'}"]
+    picture_count = tagged_count + failed_count - video_count
+    counts = [("picture", picture_count)] if picture_count or not video_count else []
+    counts += [("video", video_count)] if video_count else []
+    words = [f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in counts]
     if failed_count:
         words.append(f"{failed_count:,} failed")
     words.append(f"{took_s:.1f} s")
@@ -221,6 +235,8 @@ def info_table(info: ServerInfo, target: str) -> RenderableType:
         ("graph", f"{info.graph_version}, {info.interest_count:,} interests"),
         ("tag index", info.tag_index),
         ("texts", "joined with pictures" if info.uses_context else "not read"),
+        ("speech in videos", info.speech_recognizer or "not recognised"),
+        ("text in pictures", "read where asked for" if info.reads_text else "not read"),
         *(
             (
                 f"encoder {encoder.name}",
@@ -242,6 +258,7 @@ def info_table(info: ServerInfo, target: str) -> RenderableType:
         ),
         ("a picture", f"at most {limits.max_image_bytes / 2**20:,.1f} MiB"),
         ("", f"at most {limits.max_image_pixels:,} pixels, {limits.max_image_side:,} a side"),
+        *_video_rows(limits),
         ("a request", f"at most {limits.max_top_n} tags"),
         ("a stream", f"{limits.max_stream_in_flight} pictures at a time"),
         ("the server", f"{limits.max_queue_count} pictures at a time"),
@@ -252,3 +269,14 @@ def info_table(info: ServerInfo, target: str) -> RenderableType:
     for name, value in rows:
         table.add_row(Text(printable(name)), Text(printable(value)))
     return table
+
+
+def _video_rows(limits: Limits) -> list[tuple[str, str]]:
+    if not limits.max_video_bytes:
+        return [("a video", "not served")]
+    longest = f"{limits.max_video_duration_s:,.0f} s, {limits.max_video_pixels:,} pixels a frame"
+    return [
+        ("a video", f"at most {limits.max_video_bytes / 2**20:,.1f} MiB"),
+        ("", f"at most {longest}"),
+        ("", f"{limits.max_video_frames} frames are looked at"),
+    ]

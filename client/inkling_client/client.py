@@ -46,13 +46,22 @@ from inkling_client.retry import NO_RETRY, STREAM_RETRY, UNARY_RETRY, RetryPolic
 from inkling_client.stream import InfoCall, ItemStream
 from inkling_client.stream_ledger import StreamLedger
 from inkling_client.tag_kind import tag_kind
+from inkling_client.video_results import VideoResult
+from inkling_client.video_upload import (
+    VIDEO_TIMEOUT_S,
+    SheetFormat,
+    Upload,
+    VideoFile,
+    VideoOptions,
+    VideoSource,
+)
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 
 class InklingClient:
-    """Tags pictures on one server.
+    """Tags pictures and videos on one server.
 
     Args:
         target: "host:port", or "host" for port 50051.
@@ -78,6 +87,7 @@ class InklingClient:
         self._timeout_s = timeout_s
         self._retry = retry
         self._read_cap = READ_CAP_BYTES
+        self._max_video_bytes = 0
         self._knows_limits = False
         self._channel = sync_channel(full_target(target), credentials)
         self._tagging = tagging_pb2_grpc.TaggingServiceStub(self._channel)
@@ -172,6 +182,68 @@ class InklingClient:
         )
         return stream.outcomes()
 
+    def tag_video(
+        self,
+        video: VideoSource,
+        *,
+        top_n: int | None = None,
+        min_score: float | None = None,
+        graph_version: str = "",
+        explain: bool = False,
+        context: Context | None = None,
+        max_frame_count: int | None = None,
+        transcribe: bool = False,
+        include_frames: bool = False,
+        contact_sheet: SheetFormat | None = None,
+        timeout_s: float = VIDEO_TIMEOUT_S,
+    ) -> VideoResult:
+        """Tags one video: what it is about, and when each tag shows.
+
+        Args:
+            video: the file's bytes, its path, or an open binary file, which is read from where it
+                stands. Only a piece of it is in memory at a time.
+            top_n: how many tags at most; None: the server's default.
+            min_score: only tags that score strictly more, in [0, 1]; None: the server's default.
+            graph_version: answer from this version or fail; "": the current one.
+            explain: adds Tag.explanation.
+            context: texts about the video.
+            max_frame_count: frames at most; None: the server's limit.
+            transcribe: recognise speech, where the server can.
+            include_frames: adds VideoResult.frames.
+            contact_sheet: adds one picture of all frames, as "png" or "jpeg".
+            timeout_s: deadline, upload and retries included.
+
+        Raises:
+            InklingClientError: one of the tree in `errors.py`.
+        """
+        options = VideoOptions(
+            top_n=top_n,
+            min_score=min_score,
+            graph_version=graph_version,
+            explain=explain,
+            context=context,
+            max_frame_count=max_frame_count,
+            transcribe=transcribe,
+            include_frames=include_frames,
+            contact_sheet=contact_sheet,
+        )
+        message, deadline = options.message(), time.monotonic() + timeout_s
+        with VideoFile(video) as file:
+            if not self._knows_limits:
+                self._retrying(self._get_info, deadline)
+            file.require_size(self._max_video_bytes)
+
+            def call(left_s: float) -> VideoResult:
+                upload = Upload(message, file)
+                started = self._tagging.TagVideo.future(upload, timeout=left_s)
+                upload.started(started)
+                try:
+                    return upload.outcome(started)
+                finally:
+                    started.cancel()  # Ctrl-C; no effect on a call that has ended
+
+            return self._retrying(call, deadline, None if file.can_repeat else NO_RETRY)
+
     def get_info(self, *, timeout_s: float | None = None) -> ServerInfo:
         """Asks the server for its versions, limits and defaults.
 
@@ -235,6 +307,7 @@ class InklingClient:
     def _get_info(self, left_s: float) -> ServerInfo:
         info = server_info(self._info.GetInfo(info_pb2.GetInfoRequest(), timeout=left_s))
         self._read_cap = info.limits.max_image_bytes or READ_CAP_BYTES
+        self._max_video_bytes = info.limits.max_video_bytes
         self._knows_limits = True
         return info
 

@@ -24,6 +24,8 @@ class Context:
         location: a place's name, at most 200 characters.
         body: an article's text or HTML, at most 100,000 characters.
         source: how texts are read: "user_generated" (where empty), "short_video", "publisher".
+        read_text: read what is written in the picture, too; `get_info().reads_text` says whether
+            the server can.
     """
 
     caption: str = ""
@@ -35,6 +37,7 @@ class Context:
     location: str = ""
     body: str = ""
     source: str = ""
+    read_text: bool = False
 
     def __repr__(self) -> str:
         # A stray log line or traceback must not tell who wrote what.
@@ -53,6 +56,7 @@ class Context:
             location=self.location,
             body=self.body,
             source=self.source,
+            read_text=self.read_text,
         )
 
 

@@ -4,6 +4,9 @@
     ├── InvalidRequest
     │   ├── ImageInvalid             IMAGE_INVALID               INVALID_ARGUMENT
     │   ├── ImageTooLarge            IMAGE_TOO_LARGE             INVALID_ARGUMENT
+    │   ├── VideoInvalid             VIDEO_INVALID               INVALID_ARGUMENT
+    │   ├── VideoTooLarge            VIDEO_TOO_LARGE             INVALID_ARGUMENT
+    │   ├── VideosNotServed          VIDEOS_NOT_SERVED           UNIMPLEMENTED
     │   ├── ArgumentOutOfRange       ARGUMENT_OUT_OF_RANGE       INVALID_ARGUMENT
     │   └── BadPageToken             BAD_PAGE_TOKEN              INVALID_ARGUMENT
     ├── UnknownInterest              UNKNOWN_INTEREST            NOT_FOUND
@@ -93,6 +96,18 @@ class ImageInvalid(InvalidRequest):
 
 class ImageTooLarge(InvalidRequest):
     """A limit on bytes, pixels or sides is exceeded; `metadata` has what, actual and allowed."""
+
+
+class VideoInvalid(InvalidRequest):
+    """The bytes are not a video in a known format, or the video is damaged."""
+
+
+class VideoTooLarge(InvalidRequest):
+    """A limit on a video is exceeded; `metadata` has what, allowed, and actual where known."""
+
+
+class VideosNotServed(InvalidRequest):
+    """The server cannot decode videos."""
 
 
 class ArgumentOutOfRange(InvalidRequest):
@@ -210,6 +225,9 @@ class FileUnreadable(InklingClientError):
 _BY_REASON: dict[str, type[InklingClientError]] = {
     "IMAGE_INVALID": ImageInvalid,
     "IMAGE_TOO_LARGE": ImageTooLarge,
+    "VIDEO_INVALID": VideoInvalid,
+    "VIDEO_TOO_LARGE": VideoTooLarge,
+    "VIDEOS_NOT_SERVED": VideosNotServed,
     "ARGUMENT_OUT_OF_RANGE": ArgumentOutOfRange,
     "BAD_PAGE_TOKEN": BadPageToken,
     "UNKNOWN_INTEREST": UnknownInterest,

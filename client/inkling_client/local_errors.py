@@ -13,6 +13,7 @@ from inkling_client.errors import (
     InklingClientError,
     InvalidRequest,
     Unavailable,
+    VideoTooLarge,
 )
 
 
@@ -50,6 +51,16 @@ def image_bytes_over_limit(actual: int, allowed: int) -> ImageTooLarge:
         reason="IMAGE_TOO_LARGE",
         code=grpc.StatusCode.INVALID_ARGUMENT,
         metadata={"what": "image bytes", "actual": str(actual), "allowed": str(allowed)},
+    )
+
+
+def video_bytes_over_limit(actual: int, allowed: int) -> VideoTooLarge:
+    """The same for a video."""
+    return VideoTooLarge(
+        f"video bytes: {actual:,} is over the limit of {allowed:,}",
+        reason="VIDEO_TOO_LARGE",
+        code=grpc.StatusCode.INVALID_ARGUMENT,
+        metadata={"what": "video bytes", "actual": str(actual), "allowed": str(allowed)},
     )
 
 

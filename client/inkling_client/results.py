@@ -85,7 +85,10 @@ class TagResult:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A request outside these is refused. Bytes: the encoded file; pixels: width times height."""
+    """A request outside these is refused. Bytes: the encoded file; pixels: width times height.
+
+    The limits of videos are 0 where the server tags none.
+    """
 
     max_image_bytes: int
     max_image_pixels: int
@@ -93,6 +96,10 @@ class Limits:
     max_top_n: int
     max_stream_in_flight: int
     max_queue_count: int
+    max_video_bytes: int = 0
+    max_video_duration_s: float = 0.0
+    max_video_pixels: int = 0
+    max_video_frames: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,8 @@ class ServerInfo:
     tag_index: str
     calibrated_time: datetime | None
     uses_context: bool
+    reads_text: bool = False
+    speech_recognizer: str = ""
 
 
 def tag_result(response: tagging_pb2.TagResponse) -> TagResult:
@@ -186,6 +195,10 @@ def server_info(response: info_pb2.GetInfoResponse) -> ServerInfo:
             max_top_n=limits.max_top_n,
             max_stream_in_flight=limits.max_stream_in_flight,
             max_queue_count=limits.max_queue_count,
+            max_video_bytes=limits.max_video_bytes,
+            max_video_duration_s=limits.max_video_duration.ToNanoseconds() / 1e9,
+            max_video_pixels=limits.max_video_pixels,
+            max_video_frames=limits.max_video_frames,
         ),
         defaults=Defaults(
             top_n=defaults.top_n,
@@ -200,4 +213,6 @@ def server_info(response: info_pb2.GetInfoResponse) -> ServerInfo:
         tag_index=response.tag_index,
         calibrated_time=calibrated_time,
         uses_context=response.uses_context,
+        reads_text=response.reads_text,
+        speech_recognizer=response.speech_recognizer,
     )

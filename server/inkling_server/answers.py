@@ -70,6 +70,7 @@ class ContentTags:
         graph_version, model_version: that produced them.
         fingerprint: of the model; embeddings of equal fingerprints can be compared.
         embedding_D: the picture's, float32, of length 1; None without a picture.
+        overlay_text: what its author gave and what was read in the picture.
     """
 
     tags: tuple[ScoredTag, ...]
@@ -77,6 +78,7 @@ class ContentTags:
     model_version: str
     fingerprint: str
     embedding_D: NDArray[np.float32] | None = field(default=None, repr=False)
+    overlay_text: str = field(default="", repr=False)
 
 
 def picture_tags(

@@ -37,6 +37,7 @@ class DataDir:
         self.graphs = root / "graph"
         self.embeddings = root / "embeddings"
         self.model = root / "model.json"
+        self.videos = root / "video"
 
     @classmethod
     @contextmanager

@@ -41,9 +41,13 @@ from inkling_server.rollout.manager import RolloutManager, RolloutObserver
 from inkling_server.rollout.sample import LiveSample
 from inkling_server.serving_state import OnBatch, ServingState, StateHolder, build_state
 from inkling_server.settings import Settings
+from inkling_server.speech import open_speech
 from inkling_server.tag_index import SearchThread
 from inkling_server.tagging import Tagger, TaggerLimits
+from inkling_server.text_reading import TextReader, TextReadingLimits, open_text_reader
 from inkling_server.turn import Turn
+from inkling_server.video_from_settings import open_videos
+from inkling_server.video_tagging import VideoTagger
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +85,10 @@ class Engine:
     Attributes:
         states: the current graph, model and index.
         tagger: tags pictures with them.
+        videos: tags videos; None where the packages for it are missing.
+        text_reader: reads what is written in pictures; None: switched off, or the packages for it
+            are missing.
+        speech_name: what recognises speech in videos; "": nothing does.
         library: the graph's versions.
         refresher: makes and swaps versions of the graph.
         rollouts: swaps versions of the model.
@@ -97,6 +105,9 @@ class Engine:
     people: People
     operations: JoinedOperations
     phases_s: dict[str, float]
+    videos: VideoTagger | None = None
+    text_reader: TextReader | None = None
+    speech_name: str = ""
 
     @property
     def encoders(self) -> tuple[EncoderDescription, ...]:
@@ -174,6 +185,9 @@ async def open_engine(
             raise
         states = StateHolder(first)
         stack.push_async_callback(states.close)
+        text_reader = open_text_reader(text_limits(settings), image_limits(settings))
+        if text_reader is not None:
+            stack.push_async_callback(text_reader.close)
         sample = LiveSample(settings.canary_sample_count)
         tagger = Tagger(
             states,
@@ -181,8 +195,15 @@ async def open_engine(
             image_limits=image_limits(settings),
             observer=observer,
             on_tagged=sample.offer if settings.canary_sample_count else None,
+            text_reader=text_reader,
         )
         stack.push_async_callback(tagger.close)
+        speech = open_speech(settings.speech_recognizer)
+        if speech is not None:
+            stack.push_async_callback(speech.close)
+        videos = await stack.enter_async_context(
+            open_videos(settings, data_dir, tagger, states, overlays=text_reader, speech=speech)
+        )
         turn = Turn()
         refresher = make_refresher(
             settings,
@@ -219,7 +240,17 @@ async def open_engine(
             {"refresh": refresher, "rollout": rollouts, "people": people.refresher}
         )
         yield Engine(
-            states, tagger, library, refresher, rollouts, people, operations, phases.seconds
+            states,
+            tagger,
+            library,
+            refresher,
+            rollouts,
+            people,
+            operations,
+            phases.seconds,
+            videos=videos,
+            text_reader=text_reader,
+            speech_name="" if speech is None else speech.name,
         )
 
 
@@ -254,6 +285,16 @@ def image_limits(settings: Settings) -> ImageLimits:
         max_bytes=settings.max_image_bytes,
         max_pixels=settings.max_image_pixels,
         max_side=settings.max_image_side,
+    )
+
+
+def text_limits(settings: Settings) -> TextReadingLimits:
+    """How much text in pictures is read at a time."""
+    return TextReadingLimits(
+        workers=settings.text_workers,
+        # Reading is the slowest stage: a quarter of the pictures may wait for it.
+        capacity=max(settings.max_queue_count // 4, 1),
+        timeout_s=settings.text_timeout_s,
     )
 
 

@@ -17,8 +17,14 @@ from contextlib import asynccontextmanager, suppress
 import inkling_server
 from inkling_server.canary import Canary, Health, canary_picture
 from inkling_server.data_dir import DataDir
-from inkling_server.engine import BackendEvents, Engine, OpenBackend, image_limits, open_engine
-from inkling_server.errors import EncoderDown
+from inkling_server.engine import (
+    BackendEvents,
+    Engine,
+    OpenBackend,
+    image_limits,
+    open_engine,
+)
+from inkling_server.errors import EncoderDown, VideosNotServed
 from inkling_server.http_server import HttpServer
 from inkling_server.refresh.operation import RefreshOperation
 from inkling_server.rollout.operation import RolloutOperation
@@ -47,6 +53,8 @@ from inkling_server.rpc.server import Endpoint, Services, build_server
 from inkling_server.rpc.tagging_servicer import TaggingServicer
 from inkling_server.settings import Settings
 from inkling_server.telemetry import Metrics
+from inkling_server.video_from_settings import video_limits
+from inkling_server.video_tagging import VideoTagger
 
 _log = logging.getLogger(__name__)
 # After the last Inkling RPC has its answer: for that answer's own way out, and for reflection.
@@ -103,7 +111,9 @@ class Gateway:
                 tls_key=settings.tls_key,
             ),
             Services(
-                tagging=TaggingServicer(lambda: self._require_engine().tagger, streams),
+                tagging=TaggingServicer(
+                    lambda: self._require_engine().tagger, streams, self._require_videos
+                ),
                 info=InfoServicer(self._describe),
                 health=HealthServicer(self._board, self._drain),
                 graph=GraphServicer(
@@ -132,6 +142,11 @@ class Gateway:
             "inkling_queue_depth",
             "Decoded pictures that wait for a batch.",
             lambda: self._engine.tagger.queue_depth if self._engine else 0,
+        )
+        self._metrics.watch(
+            "inkling_videos_under_way",
+            "Videos between their first byte and their answer.",
+            lambda: self._engine.videos.used if self._engine and self._engine.videos else 0,
         )
         self._metrics.watch(
             "inkling_database_up",
@@ -298,6 +313,12 @@ class Gateway:
             raise EncoderDown("the server is starting: its model is not loaded yet")
         return self._engine
 
+    def _require_videos(self) -> VideoTagger:
+        videos = self._require_engine().videos
+        if videos is None:
+            raise VideosNotServed
+        return videos
+
     def _describe(self) -> ServerDescription:
         engine = self._require_engine()
         settings = self._settings
@@ -309,6 +330,9 @@ class Gateway:
             max_top_n=settings.max_top_n,
             max_stream_in_flight=settings.max_stream_in_flight,
             max_queue_count=settings.max_queue_count,
+            video_limits=None if engine.videos is None else video_limits(settings),
+            reads_text=engine.text_reader is not None,
+            speech_recognizer="" if engine.videos is None else engine.speech_name,
         )
 
     def _facts(self) -> Mapping[str, str]:

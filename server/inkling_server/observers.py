@@ -9,15 +9,15 @@ from typing import Literal, Protocol
 
 from inkling_server.batching import BatchObserver
 
-Stage = Literal["admission", "decode", "read", "encode", "search"]
+Stage = Literal["admission", "decode", "read_picture", "read", "encode", "search"]
 
 
 class TagObserver(BatchObserver, Protocol):
     """Telemetry's view of the pipeline. Called on the event loop; must not block or raise."""
 
     def stage_finished(self, stage: Stage, duration_s: float, picture_count: int) -> None:
-        """One picture was admitted or decoded, one item's texts were read (no picture is counted),
-        or a batch of pictures was encoded or searched.
+        """One picture was admitted or decoded, the text in it was read ("read_picture"), one item's
+        texts were read (no picture is counted), or a batch of pictures was encoded or searched.
         """
 
     def overloaded(self) -> None:

@@ -28,6 +28,7 @@ class TagQuery:
         deadline: when the caller stops waiting, on the running loop's clock (`loop.time()`).
         wait: on a full server wait for room (streams) instead of failing with Overloaded (unary).
         context: texts about the picture; None: nothing is known about it.
+        read_text: read what is written in the picture, too, where the server can.
     """
 
     image: bytes
@@ -38,6 +39,7 @@ class TagQuery:
     deadline: float | None = None
     wait: bool = False
     context: ContentItem | None = None
+    read_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class ContentQuery:
         image: the encoded file; None: the item has texts alone.
         context: its texts; nothing else of it is looked at.
         author_interests: what its author's items so far are about, the most frequent first.
-        deadline, wait: as in `TagQuery`.
+        deadline, wait, read_text: as in `TagQuery`.
     """
 
     image: bytes | None = field(repr=False)
@@ -56,3 +58,4 @@ class ContentQuery:
     author_interests: Sequence[AuthorInterest] = field(default=(), repr=False)
     deadline: float | None = None
     wait: bool = True
+    read_text: bool = False

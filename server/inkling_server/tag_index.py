@@ -221,6 +221,17 @@ class TagIndex:
             raise ValueError(f"pictures_BD must be [{len(selections)}, {self.dimension}]")
         return await self._thread.run(self._search, pictures_BD, selections)
 
+    async def score_rows(self, pictures_BD: Embeddings, rows: Sequence[int]) -> Float32:
+        """Scores each picture against the same few tags, float32 [B, K]: as `search` scores them.
+
+        Args:
+            pictures_BD: as in `search`.
+            rows: K places in the index.
+        """
+        if pictures_BD.ndim != 2 or pictures_BD.shape[1] != self.dimension:
+            raise ValueError(f"pictures_BD must be [B, {self.dimension}]")
+        return await self._thread.run(self._score_rows, pictures_BD, np.array(rows, np.int64))
+
     async def close(self) -> None:
         """Frees the vectors, on the thread that made them. Idempotent."""
         await self._thread.run(self._free)
@@ -267,6 +278,16 @@ class TagIndex:
                 hits += self._also(selection.also, hits, pictures64_BD[b : b + 1])
             answers.append(hits)
         return answers
+
+    def _score_rows(self, pictures_BD: Embeddings, rows_K: Rows) -> Float32:
+        if self._faiss is None:
+            raise RuntimeError("the index is closed")
+        scores_BK = np.empty((len(pictures_BD), len(rows_K)), np.float32)
+        # One after the other: each takes a copy of all the rows in float64.
+        for b, picture_D in enumerate(pictures_BD.astype(np.float64)):
+            cosines_1K = self._cosines(rows_K[np.newaxis], picture_D[np.newaxis])
+            scores_BK[b] = self._scores(rows_K, cosines_1K[0])
+        return scores_BK
 
     def _blas_threshold(self, picture_count: int) -> int:
         """FAISS scans row by row below this many queries * dimensions, and calls BLAS above.

@@ -1,8 +1,10 @@
 """Tagger: decode -> batch -> encode -> search -> calibrated tags, for one item at a time.
 
-    query ─► validate ─► admission ┬► decode (threads) ─┬► MicroBatcher ─► encode ─► search ─► tags
-                            │      └► read texts ───────┘                                  │
-                            └─ one slot of the gateway's capacity, held until the answer ──┘
+    query ─► validate ─► admission ─┬► decode (threads) ─┬► MicroBatcher ─► encode ─► search ─► tags
+                            │       └► read texts ───────┘                                  │
+                            └─ one slot of the gateway's capacity, held until the answer ───┘
+
+Where a query asks for it, what is written in its picture is read first, and is a text like others.
 
 A full server refuses (or makes a stream wait) *before* anything is decoded. A batch is encoded and
 searched with the one serving state that is current when the batch starts, so a picture, its texts
@@ -16,7 +18,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inkling_server.admission import Admission
 from inkling_server.answers import (
@@ -31,6 +33,7 @@ from inkling_server.answers import (
 )
 from inkling_server.batching import BatchLimits, MicroBatcher, deadline_scope
 from inkling_server.decoding import DecodePool
+from inkling_server.encoders import Pixels
 from inkling_server.errors import (
     ArgumentOutOfRange,
     EncoderDown,
@@ -40,8 +43,10 @@ from inkling_server.errors import (
     Overloaded,
 )
 from inkling_server.images import ImageLimits
+from inkling_server.interests.content import ContentItem
 from inkling_server.interests.mentions.reading import has_text
 from inkling_server.joining import AuthorInterest, RowEvidence, author_evidence
+from inkling_server.model_manifest import PixelSpec
 from inkling_server.observers import SilentObserver, TagObserver
 from inkling_server.queries import STORED_MIN_SCORE, STORED_TOP_N, ContentQuery, TagQuery
 from inkling_server.serving_state import ServingState, StateHolder
@@ -54,6 +59,7 @@ from inkling_server.tag_batch import (
     selection_of,
     tag_batch,
 )
+from inkling_server.text_reading import TextReader, joined_overlay
 
 # Whoever tags needs what comes out of it.
 __all__ = [
@@ -113,6 +119,7 @@ class Tagger:
         image_limits: what a picture may be.
         observer: told about every stage.
         on_tagged: given the file of each picture that was tagged for somebody; must be quick.
+        text_reader: reads what is written in pictures; None: nothing does. Never closed here.
     """
 
     def __init__(
@@ -123,12 +130,14 @@ class Tagger:
         image_limits: ImageLimits,
         observer: TagObserver | None = None,
         on_tagged: Callable[[bytes], None] | None = None,
+        text_reader: TextReader | None = None,
     ) -> None:
         self._states = states
         self._limits = limits
         self._image_limits = image_limits
         self._observer = observer or SilentObserver()
         self._on_tagged = on_tagged
+        self._text_reader = text_reader
         self._admission = Admission(limits.capacity, reserved_for_unary=limits.reserved_for_unary)
         self._decoder = DecodePool(limits.decode_threads, image_limits)
         self._batcher = MicroBatcher[Job, Answer](
@@ -160,7 +169,7 @@ class Tagger:
         self._validate(query)
         _require_version(query, self._states.current)
         async with self._slot(query):
-            answer = await self._prepare_and_tag(query)
+            answer = await self._prepare_and_tag(await self._with_written(query))
         if self._on_tagged is not None:
             self._on_tagged(query.image)
         return answer.result
@@ -180,12 +189,14 @@ class Tagger:
             deadline=query.deadline,
             wait=query.wait,
             context=query.context,
+            read_text=query.read_text,
         )
         if query.image is None:
             async with self._slot(as_tag):
                 return await self._tag_texts(as_tag, query.author_interests)
         self._validate(as_tag)
         async with self._slot(as_tag):
+            as_tag = await self._with_written(as_tag)
             answer = await self._prepare_and_tag(as_tag, query.author_interests)
         if self._on_tagged is not None:
             self._on_tagged(query.image)
@@ -197,7 +208,24 @@ class Tagger:
             answer.fingerprint,
             # A copy: the row would keep its whole batch.
             answer.embedding_D.copy(),
+            "" if as_tag.context is None else as_tag.context.overlay_text,
         )
+
+    async def embed(
+        self, pixels_HWC: Pixels, spec: PixelSpec, *, deadline: float | None = None
+    ) -> Answer:
+        """Encodes one frame of a video, already cut. It waits in line like a stream's picture.
+
+        Raises:
+            PrepareAgain: the model that serves now wants other pixels than `spec` says.
+            EncoderDown, DeadlineExceeded, ShuttingDown: as `tag`.
+        """
+        # Above every score: its tags are found later, together with the video's other frames.
+        query = TagQuery(b"", top_n=1, min_score=1.0, deadline=deadline, wait=True)
+        async with self._slot(query):
+            return await self._batcher.submit_admitted(
+                Job(pixels_HWC, spec, query, None), deadline=deadline
+            )
 
     async def check(self, image: bytes, *, timeout_s: float) -> TagResult:
         """Proves the whole way (decoder, batcher, encoder, index) with a canary picture.
@@ -245,6 +273,20 @@ class Tagger:
         except Overloaded:
             self._observer.overloaded()
             raise
+
+    async def _with_written(self, query: TagQuery) -> TagQuery:
+        """The query with what is written in its picture among its texts, where it asks for that."""
+        if self._text_reader is None or not query.read_text or self._states.current.reader is None:
+            return query
+        start = time.monotonic()
+        found = await self._text_reader.read(query.image, deadline=query.deadline, wait=query.wait)
+        self._observer.stage_finished("read_picture", time.monotonic() - start, 1)
+        if not found.text:
+            return query
+        # As `to_context` makes one of a request.
+        context = query.context or ContentItem(id="-")
+        overlay = joined_overlay(context.overlay_text, found.text)
+        return replace(query, context=replace(context, overlay_text=overlay))
 
     async def _prepare_and_tag(
         self, query: TagQuery, author_interests: Sequence[AuthorInterest] = ()
@@ -305,7 +347,13 @@ class Tagger:
                 explain=query.explain,
             )
         fingerprint = state.manifest.fingerprint
-        return ContentTags(tags, state.graph_version, state.model_version, fingerprint)
+        return ContentTags(
+            tags,
+            state.graph_version,
+            state.model_version,
+            fingerprint,
+            overlay_text="" if query.context is None else query.context.overlay_text,
+        )
 
     async def _run_batch(self, jobs: Sequence[Job]) -> list[Answer | Exception]:
         """Encodes and searches one batch with the state that is current now."""

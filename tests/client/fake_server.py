@@ -52,6 +52,7 @@ def status(
 
 
 INVALID = status(grpc.StatusCode.INVALID_ARGUMENT, "IMAGE_INVALID", "not a picture")
+VIDEO_TOO_LARGE = status(grpc.StatusCode.INVALID_ARGUMENT, "VIDEO_TOO_LARGE", "too long")
 DOWN = status(grpc.StatusCode.UNAVAILABLE, "ENCODER_DOWN")
 
 
@@ -70,6 +71,9 @@ class FakeInkling(tagging_pb2_grpc.TaggingServiceServicer, info_pb2_grpc.InfoSer
         hold: while set, stream replies are kept back.
         break_after: a stream is aborted after so many replies; used up by one stream.
         end_after: a stream ends with OK after so many replies; used up by one stream.
+        videos: options and file of each video that came whole.
+        video_chunks: lengths of the pieces that came.
+        refuse_after: bytes of a video after which it is refused without reading on.
     """
 
     def __init__(self) -> None:
@@ -88,6 +92,9 @@ class FakeInkling(tagging_pb2_grpc.TaggingServiceServicer, info_pb2_grpc.InfoSer
         )
         self.changed = threading.Condition()
         self.requests: list[tagging_pb2.TagRequest] = []
+        self.videos: list[tuple[tagging_pb2.TagVideoOptions, bytes]] = []
+        self.video_chunks: list[int] = []
+        self.refuse_after: int | None = None
         self.streamed: list[bytes] = []
         self.answered: list[bytes] = []
         self.stream_count = 0
@@ -166,6 +173,30 @@ class FakeInkling(tagging_pb2_grpc.TaggingServiceServicer, info_pb2_grpc.InfoSer
                 self.changed.notify_all()
             yield self._stream_reply(message)
 
+    def TagVideo(  # noqa: N802
+        self,
+        request_iterator: Iterator[tagging_pb2.TagVideoRequest],
+        context: grpc.ServicerContext,
+    ) -> tagging_pb2.TagVideoResponse:
+        options, data = next(request_iterator).options, bytearray()
+        for message in request_iterator:
+            with self.changed:
+                self.video_chunks.append(len(message.chunk))
+                self.changed.notify_all()
+            data += message.chunk
+            if self.refuse_after is not None and len(data) > self.refuse_after:
+                context.abort_with_status(rpc_status.to_status(VIDEO_TOO_LARGE))
+        with self.changed:
+            self.videos.append((options, bytes(data)))
+            self.changed.notify_all()
+        if bytes(data) in self.hung:
+            ended = threading.Event()
+            if context.add_callback(ended.set):
+                ended.wait()
+        if failure := self._scripted_failure(bytes(data)):
+            context.abort_with_status(rpc_status.to_status(failure))
+        return video_response(options, bytes(data))
+
     def release(self) -> None:
         """Answers what `hold` kept back, last come first served."""
         with self.changed:
@@ -227,11 +258,60 @@ def response(request: tagging_pb2.TagRequest) -> tagging_pb2.TagResponse:
         tag.explanation.CopyFrom(
             common_pb2.Explanation(cosine=0.25, picture_logit=1.5, prior_logit=-0.5, tag_logit=0.25)
         )
+    if request.context.read_text:
+        tag.explanation.evidence.add(source="overlay", weight=0.5, mention_count=1, text="drawn")
     if request.context.caption:
         tag.explanation.evidence.add(
             source="caption", weight=0.75, mention_count=2, text=request.context.caption
         )
     return tagging_pb2.TagResponse(tags=[tag], graph_version=GRAPH, model_version=MODEL)
+
+
+def video_response(
+    options: tagging_pb2.TagVideoOptions, data: bytes
+) -> tagging_pb2.TagVideoResponse:
+    """The first bytes as the phrase, which shows for 1.5 s to 4 s and 8 s to 9 s of 10 s; and one
+    that only texts name.
+    """
+    request = tagging_pb2.TagRequest(image=data, explain=options.explain, context=options.context)
+    (tag,) = response(request).tags
+    answer = tagging_pb2.TagVideoResponse(
+        tags=[
+            tagging_pb2.VideoTag(
+                tag=tag,
+                intervals=[_interval(1_500, 4_000), _interval(8_000, 9_000)],
+                best_time=Duration(seconds=2),
+                share=0.35,
+            ),
+            tagging_pb2.VideoTag(
+                tag=common_pb2.Tag(interest_id="id:caption", phrase="caption", score=0.5)
+            ),
+        ],
+        facts=tagging_pb2.VideoFacts(
+            duration=Duration(seconds=10),
+            width=1920,
+            height=1080,
+            video_codec="h264",
+            frame_count=4,
+            decoded_frame_count=300,
+        ),
+        graph_version=GRAPH,
+        model_version=MODEL,
+    )
+    if options.include_frames:
+        answer.frames.add(time=Duration(seconds=2), end=Duration(seconds=4), tags=[tag], text="hi")
+    if options.transcribe:
+        answer.transcript = "well said"
+    if options.contact_sheet:
+        answer.contact_sheet = options.contact_sheet.encode() + b" sheet"
+    return answer
+
+
+def _interval(start_ms: int, end_ms: int) -> tagging_pb2.Interval:
+    interval = tagging_pb2.Interval()
+    interval.start.FromMilliseconds(start_ms)
+    interval.end.FromMilliseconds(end_ms)
+    return interval
 
 
 class RunningServer:

@@ -13,6 +13,8 @@ from inkling_client import (
     Post,
     ServerInfo,
     TagResult,
+    VideoResult,
+    VideoSource,
 )
 
 Outcome = tuple[Any, TagResult | InklingClientError]
@@ -22,6 +24,8 @@ class ClientFace(Protocol):
     """What the contract tests call."""
 
     async def tag(self, image: Image, **options: Any) -> TagResult: ...
+
+    async def tag_video(self, video: VideoSource, **options: Any) -> VideoResult: ...
 
     async def get_info(self) -> ServerInfo: ...
 
@@ -46,6 +50,9 @@ class SyncFace:
 
     async def tag(self, image: Image, **options: Any) -> TagResult:
         return await asyncio.to_thread(self.client.tag, image, **options)
+
+    async def tag_video(self, video: VideoSource, **options: Any) -> VideoResult:
+        return await asyncio.to_thread(self.client.tag_video, video, **options)
 
     async def get_info(self) -> ServerInfo:
         return await asyncio.to_thread(self.client.get_info)
@@ -81,6 +88,9 @@ class AsyncFace:
 
     async def tag(self, image: Image, **options: Any) -> TagResult:
         return await self.client.tag(image, **options)
+
+    async def tag_video(self, video: VideoSource, **options: Any) -> VideoResult:
+        return await self.client.tag_video(video, **options)
 
     async def get_info(self) -> ServerInfo:
         return await self.client.get_info()

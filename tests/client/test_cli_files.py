@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from inkling_client import FileUnreadable
-from inkling_client.cli_files import find_pictures
+from inkling_client.cli_files import find_files, find_pictures
 
 
 @pytest.fixture
@@ -72,3 +72,55 @@ def test_a_folder_that_cannot_be_listed_is_an_error(
     (found,) = find_pictures(["."], recursive=True)
     assert found.error is not None
     assert found.error.code.name == "PERMISSION_DENIED"
+
+
+@pytest.fixture
+def clips(folder: Path) -> Path:
+    mp4, heic = b"\0\0\0\x20ftypisom" + bytes(8), b"\0\0\0\x20ftypheic" + bytes(8)
+    (folder / "film.MP4").write_bytes(b"x")
+    (folder / "sub" / "film.webm").write_bytes(b"x")
+    (folder / "mp4").write_bytes(mp4)
+    (folder / "mkv").write_bytes(b"\x1a\x45\xdf\xa3" + bytes(20))
+    (folder / "heic").write_bytes(heic)
+    (folder / "wrong.jpg").write_bytes(mp4)
+    return folder
+
+
+def kinds(*arguments: str, **options: bool) -> dict[str, bool]:
+    found = find_files(list(arguments), recursive=True, **options)
+    return {one.path: one.is_video for one in found}
+
+
+def test_folders_give_videos_where_they_are_wanted(clips: Path) -> None:
+    assert kinds(".") == {
+        "./a.heic": False,
+        "./b.JPG": False,
+        "./film.MP4": True,
+        "./wrong.jpg": False,
+        "./sub/c.webp": False,
+        "./sub/film.webm": True,
+    }
+    assert "./film.MP4" not in paths(".")
+
+
+def test_files_without_an_extension_are_told_by_their_first_bytes(clips: Path) -> None:
+    assert kinds("mp4", "mkv", "heic", "notes.txt", "missing", "-") == {
+        "mp4": True,
+        "mkv": True,
+        "heic": False,
+        "notes.txt": False,
+        "missing": False,
+        "-": False,
+    }
+
+
+def test_everything_is_a_video_where_a_person_says_so(clips: Path) -> None:
+    assert kinds("b.JPG", "-", all_videos=True) == {"b.JPG": True, "-": True}
+    (found,) = find_files(["*.bmp"], recursive=True, all_videos=True)
+    assert found.error is not None
+    assert not found.is_video
+
+
+def test_telling_videos_opens_no_pipe(clips: Path) -> None:
+    os.mkfifo(clips / "pipe")
+    assert kinds("pipe") == {"pipe": False}

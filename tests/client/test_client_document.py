@@ -65,3 +65,18 @@ def test_people(
     assert "+0.50 latte art" in printed
     assert "3.5 False" in printed
     assert "1234" in printed
+
+
+def test_videos(
+    repository: Path,
+    names: dict[str, object],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"kite")
+    (example,) = examples(repository, "tag_video")
+    exec(example, names)
+    printed = capsys.readouterr().out
+    assert "kite 75%: 1.5-4.0 s, 8.0-9.0 s, best at 2.0 s" in printed
+    assert "2.0 s ['kite']" in printed
+    assert names["sheet"] == b"png sheet"

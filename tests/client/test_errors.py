@@ -17,6 +17,9 @@ Code = grpc.StatusCode
     [
         (Code.INVALID_ARGUMENT, "IMAGE_INVALID", "ImageInvalid"),
         (Code.INVALID_ARGUMENT, "IMAGE_TOO_LARGE", "ImageTooLarge"),
+        (Code.INVALID_ARGUMENT, "VIDEO_INVALID", "VideoInvalid"),
+        (Code.INVALID_ARGUMENT, "VIDEO_TOO_LARGE", "VideoTooLarge"),
+        (Code.UNIMPLEMENTED, "VIDEOS_NOT_SERVED", "VideosNotServed"),
         (Code.INVALID_ARGUMENT, "ARGUMENT_OUT_OF_RANGE", "ArgumentOutOfRange"),
         (Code.INVALID_ARGUMENT, "SOMETHING_NEW", "InvalidRequest"),
         (Code.FAILED_PRECONDITION, "GRAPH_VERSION_NOT_SERVED", "GraphVersionNotServed"),

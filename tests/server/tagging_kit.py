@@ -11,6 +11,7 @@ from inkling_server.observers import SilentObserver, Stage
 from inkling_server.serving_state import ServingState, StateHolder
 from inkling_server.tag_index import SearchThread
 from inkling_server.tagging import Tagger, TaggerLimits, TagQuery, TagResult
+from inkling_server.text_reading import TextReader
 from tests.serving import make_state, picture, until
 
 RED = picture("red")
@@ -32,7 +33,13 @@ class Observer(SilentObserver):
 class Bench:
     """A tagger on a fake encoder, with everything within reach."""
 
-    def __init__(self, thread: SearchThread, state: ServingState, limits: TaggerLimits) -> None:
+    def __init__(
+        self,
+        thread: SearchThread,
+        state: ServingState,
+        limits: TaggerLimits,
+        text_reader: TextReader | None = None,
+    ) -> None:
         assert isinstance(state.encoder, FakeEncoder)
         self.thread = thread
         self.encoder = state.encoder
@@ -43,6 +50,7 @@ class Bench:
             limits=limits,
             image_limits=ImageLimits(max_bytes=100_000),
             observer=self.observer,
+            text_reader=text_reader,
         )
 
     def send(self, *images: bytes, **options: Any) -> list[asyncio.Task[TagResult]]:

@@ -267,6 +267,24 @@ async def test_rows_asked_for_are_answered_where_nothing_is_above_the_threshold(
     assert hit.row == 2
 
 
+async def test_rows_are_scored_as_search_scores_them(thread: SearchThread) -> None:
+    rng = np.random.default_rng(11)
+    tags_ND, pictures_BD = unit_rows(rng, 40, 16), unit_rows(rng, 3, 16)
+    priors_N = rng.normal(0, 1, 40)
+    index = await TagIndex.build(thread, tags_ND, priors_N, scale=SCALE, bias=BIAS, curve=STEEP)
+    rows = [39, 0, 7]
+    scores_BK = await index.score_rows(pictures_BD, rows)
+    everything = await index.search(pictures_BD, [Selection(40, -1.0)] * 3)
+    expected = [[dict(pairs(hits))[row] for row in rows] for hits in everything]
+    assert scores_BK.tolist() == expected
+    assert (await index.score_rows(pictures_BD, [])).shape == (3, 0)
+    with pytest.raises(ValueError, match="pictures_BD"):
+        await index.score_rows(pictures_BD[:, :5], rows)
+    await index.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await index.score_rows(pictures_BD, rows)
+
+
 async def test_empty_index_and_empty_batch_have_empty_answers(thread: SearchThread) -> None:
     empty_0D, picture_1D = np.empty((0, 4), np.float32), np.full((1, 4), 0.5, np.float32)
     assert await search(thread, empty_0D, np.zeros(0), picture_1D, [Selection(5, 0.0)]) == [()]

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17inkling/v1/common.proto\x12\ninkling.v1\"\xae\x01\n\x0e\x43ontentContext\x12\x0f\n\x07\x63\x61ption\x18\x01 \x01(\t\x12\x10\n\x08hashtags\x18\x02 \x03(\t\x12\x14\n\x0coverlay_text\x18\x03 \x01(\t\x12\x10\n\x08\x63omments\x18\x04 \x03(\t\x12\r\n\x05title\x18\x05 \x01(\t\x12\x12\n\ntranscript\x18\x06 \x01(\t\x12\x10\n\x08location\x18\x07 \x01(\t\x12\x0c\n\x04\x62ody\x18\x08 \x01(\t\x12\x0e\n\x06source\x18\t \x01(\t\"g\n\x03Tag\x12\x13\n\x0binterest_id\x18\x01 \x01(\t\x12\x0e\n\x06phrase\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\x12,\n\x0b\x65xplanation\x18\x04 \x01(\x0b\x32\x17.inkling.v1.Explanation\"\xb8\x01\n\x0b\x45xplanation\x12\x0e\n\x06\x63osine\x18\x01 \x01(\x02\x12\x15\n\rpicture_logit\x18\x02 \x01(\x02\x12\x13\n\x0bprior_logit\x18\x03 \x01(\x02\x12\x11\n\ttag_logit\x18\x04 \x01(\x02\x12\x1d\n\x10\x63\x61librated_logit\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12&\n\x08\x65vidence\x18\x06 \x03(\x0b\x32\x14.inkling.v1.EvidenceB\x13\n\x11_calibrated_logit\"O\n\x08\x45vidence\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x02\x12\x15\n\rmention_count\x18\x03 \x01(\x05\x12\x0c\n\x04text\x18\x04 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17inkling/v1/common.proto\x12\ninkling.v1\"\xc1\x01\n\x0e\x43ontentContext\x12\x0f\n\x07\x63\x61ption\x18\x01 \x01(\t\x12\x10\n\x08hashtags\x18\x02 \x03(\t\x12\x14\n\x0coverlay_text\x18\x03 \x01(\t\x12\x10\n\x08\x63omments\x18\x04 \x03(\t\x12\r\n\x05title\x18\x05 \x01(\t\x12\x12\n\ntranscript\x18\x06 \x01(\t\x12\x10\n\x08location\x18\x07 \x01(\t\x12\x0c\n\x04\x62ody\x18\x08 \x01(\t\x12\x0e\n\x06source\x18\t \x01(\t\x12\x11\n\tread_text\x18\n \x01(\x08\"g\n\x03Tag\x12\x13\n\x0binterest_id\x18\x01 \x01(\t\x12\x0e\n\x06phrase\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\x12,\n\x0b\x65xplanation\x18\x04 \x01(\x0b\x32\x17.inkling.v1.Explanation\"\xb8\x01\n\x0b\x45xplanation\x12\x0e\n\x06\x63osine\x18\x01 \x01(\x02\x12\x15\n\rpicture_logit\x18\x02 \x01(\x02\x12\x13\n\x0bprior_logit\x18\x03 \x01(\x02\x12\x11\n\ttag_logit\x18\x04 \x01(\x02\x12\x1d\n\x10\x63\x61librated_logit\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12&\n\x08\x65vidence\x18\x06 \x03(\x0b\x32\x14.inkling.v1.EvidenceB\x13\n\x11_calibrated_logit\"O\n\x08\x45vidence\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x02\x12\x15\n\rmention_count\x18\x03 \x01(\x05\x12\x0c\n\x04text\x18\x04 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,11 +32,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'inkling.v1.common_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONTENTCONTEXT']._serialized_start=40
-  _globals['_CONTENTCONTEXT']._serialized_end=214
-  _globals['_TAG']._serialized_start=216
-  _globals['_TAG']._serialized_end=319
-  _globals['_EXPLANATION']._serialized_start=322
-  _globals['_EXPLANATION']._serialized_end=506
-  _globals['_EVIDENCE']._serialized_start=508
-  _globals['_EVIDENCE']._serialized_end=587
+  _globals['_CONTENTCONTEXT']._serialized_end=233
+  _globals['_TAG']._serialized_start=235
+  _globals['_TAG']._serialized_end=338
+  _globals['_EXPLANATION']._serialized_start=341
+  _globals['_EXPLANATION']._serialized_end=525
+  _globals['_EVIDENCE']._serialized_start=527
+  _globals['_EVIDENCE']._serialized_end=606
 # @@protoc_insertion_point(module_scope)

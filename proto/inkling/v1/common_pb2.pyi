@@ -38,6 +38,7 @@ class ContentContext(_message.Message):
     LOCATION_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    READ_TEXT_FIELD_NUMBER: _builtins.int
     caption: _builtins.str
     """The author's own words under the item. At most 4,000 characters."""
     overlay_text: _builtins.str
@@ -52,6 +53,10 @@ class ContentContext(_message.Message):
     """An article's text or HTML. At most 100,000 characters."""
     source: _builtins.str
     """How the texts are read: "user_generated" (the default where empty), "short_video", "publisher"."""
+    read_text: _builtins.bool
+    """Read the text in the picture, too, and join it with overlay_text. Slow: tens of milliseconds and
+    more a picture. Ignored by a server that cannot: GetInfoResponse.reads_text is false.
+    """
     @_builtins.property
     def hashtags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Without the leading '#'. At most 64 of at most 100 characters each."""
@@ -72,10 +77,11 @@ class ContentContext(_message.Message):
         location: _builtins.str = ...,
         body: _builtins.str = ...,
         source: _builtins.str = ...,
+        read_text: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "caption", b"caption", "comments", b"comments", "hashtags", b"hashtags", "location", b"location", "overlay_text", b"overlay_text", "source", b"source", "title", b"title", "transcript", b"transcript"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "caption", b"caption", "comments", b"comments", "hashtags", b"hashtags", "location", b"location", "overlay_text", b"overlay_text", "read_text", b"read_text", "source", b"source", "title", b"title", "transcript", b"transcript"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -187,7 +193,7 @@ class Evidence(_message.Message):
     MENTION_COUNT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     source: _builtins.str
-    """"caption", "hashtag", "overlay", "title", "body", "transcript", "location", "comment", or "author":
+    """"caption", "hashtag", "overlay", "speech", "title", "body", "transcript", "location", "comment", or "author":
     what its author posts about.
     """
     weight: _builtins.float

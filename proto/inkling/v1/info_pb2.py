@@ -22,26 +22,27 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15inkling/v1/info.proto\x12\ninkling.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x10\n\x0eGetInfoRequest\"\xe1\x02\n\x0fGetInfoResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x15\n\rgraph_version\x18\x03 \x01(\t\x12\x16\n\x0einterest_count\x18\x04 \x01(\x05\x12\x1b\n\x13\x65mbedding_dimension\x18\x05 \x01(\x05\x12\"\n\x06limits\x18\x06 \x01(\x0b\x32\x12.inkling.v1.Limits\x12&\n\x08\x64\x65\x66\x61ults\x18\x07 \x01(\x0b\x32\x14.inkling.v1.Defaults\x12)\n\x08\x65ncoders\x18\x08 \x03(\x0b\x32\x17.inkling.v1.EncoderInfo\x12\x11\n\ttag_index\x18\t \x01(\t\x12\x33\n\x0f\x63\x61librated_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cuses_context\x18\x0b \x01(\x08\"\x9d\x01\n\x06Limits\x12\x17\n\x0fmax_image_bytes\x18\x01 \x01(\x03\x12\x18\n\x10max_image_pixels\x18\x02 \x01(\x03\x12\x16\n\x0emax_image_side\x18\x03 \x01(\x05\x12\x11\n\tmax_top_n\x18\x04 \x01(\x05\x12\x1c\n\x14max_stream_in_flight\x18\x05 \x01(\x05\x12\x17\n\x0fmax_queue_count\x18\x06 \x01(\x05\"Q\n\x08\x44\x65\x66\x61ults\x12\r\n\x05top_n\x18\x01 \x01(\x05\x12\x11\n\tmin_score\x18\x02 \x01(\x02\x12\x11\n\tprecision\x18\x03 \x01(\x02\x12\x10\n\x08\x63overage\x18\x04 \x01(\x02\"N\n\x0b\x45ncoderInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x0f\n\x07runtime\x18\x04 \x01(\t2Q\n\x0bInfoService\x12\x42\n\x07GetInfo\x12\x1a.inkling.v1.GetInfoRequest\x1a\x1b.inkling.v1.GetInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15inkling/v1/info.proto\x12\ninkling.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x10\n\x0eGetInfoRequest\"\x90\x03\n\x0fGetInfoResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x15\n\rgraph_version\x18\x03 \x01(\t\x12\x16\n\x0einterest_count\x18\x04 \x01(\x05\x12\x1b\n\x13\x65mbedding_dimension\x18\x05 \x01(\x05\x12\"\n\x06limits\x18\x06 \x01(\x0b\x32\x12.inkling.v1.Limits\x12&\n\x08\x64\x65\x66\x61ults\x18\x07 \x01(\x0b\x32\x14.inkling.v1.Defaults\x12)\n\x08\x65ncoders\x18\x08 \x03(\x0b\x32\x17.inkling.v1.EncoderInfo\x12\x11\n\ttag_index\x18\t \x01(\t\x12\x33\n\x0f\x63\x61librated_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cuses_context\x18\x0b \x01(\x08\x12\x12\n\nreads_text\x18\x0c \x01(\x08\x12\x19\n\x11speech_recognizer\x18\r \x01(\t\"\xa1\x02\n\x06Limits\x12\x17\n\x0fmax_image_bytes\x18\x01 \x01(\x03\x12\x18\n\x10max_image_pixels\x18\x02 \x01(\x03\x12\x16\n\x0emax_image_side\x18\x03 \x01(\x05\x12\x11\n\tmax_top_n\x18\x04 \x01(\x05\x12\x1c\n\x14max_stream_in_flight\x18\x05 \x01(\x05\x12\x17\n\x0fmax_queue_count\x18\x06 \x01(\x05\x12\x17\n\x0fmax_video_bytes\x18\x07 \x01(\x03\x12\x35\n\x12max_video_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10max_video_pixels\x18\t \x01(\x03\x12\x18\n\x10max_video_frames\x18\n \x01(\x05\"Q\n\x08\x44\x65\x66\x61ults\x12\r\n\x05top_n\x18\x01 \x01(\x05\x12\x11\n\tmin_score\x18\x02 \x01(\x02\x12\x11\n\tprecision\x18\x03 \x01(\x02\x12\x10\n\x08\x63overage\x18\x04 \x01(\x02\"N\n\x0b\x45ncoderInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x0f\n\x07runtime\x18\x04 \x01(\t2Q\n\x0bInfoService\x12\x42\n\x07GetInfo\x12\x1a.inkling.v1.GetInfoRequest\x1a\x1b.inkling.v1.GetInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'inkling.v1.info_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETINFOREQUEST']._serialized_start=70
-  _globals['_GETINFOREQUEST']._serialized_end=86
-  _globals['_GETINFORESPONSE']._serialized_start=89
-  _globals['_GETINFORESPONSE']._serialized_end=442
-  _globals['_LIMITS']._serialized_start=445
-  _globals['_LIMITS']._serialized_end=602
-  _globals['_DEFAULTS']._serialized_start=604
-  _globals['_DEFAULTS']._serialized_end=685
-  _globals['_ENCODERINFO']._serialized_start=687
-  _globals['_ENCODERINFO']._serialized_end=765
-  _globals['_INFOSERVICE']._serialized_start=767
-  _globals['_INFOSERVICE']._serialized_end=848
+  _globals['_GETINFOREQUEST']._serialized_start=102
+  _globals['_GETINFOREQUEST']._serialized_end=118
+  _globals['_GETINFORESPONSE']._serialized_start=121
+  _globals['_GETINFORESPONSE']._serialized_end=521
+  _globals['_LIMITS']._serialized_start=524
+  _globals['_LIMITS']._serialized_end=813
+  _globals['_DEFAULTS']._serialized_start=815
+  _globals['_DEFAULTS']._serialized_end=896
+  _globals['_ENCODERINFO']._serialized_start=898
+  _globals['_ENCODERINFO']._serialized_end=976
+  _globals['_INFOSERVICE']._serialized_start=978
+  _globals['_INFOSERVICE']._serialized_end=1059
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ What a server is: versions, limits, defaults."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -49,6 +50,8 @@ class GetInfoResponse(_message.Message):
     TAG_INDEX_FIELD_NUMBER: _builtins.int
     CALIBRATED_TIME_FIELD_NUMBER: _builtins.int
     USES_CONTEXT_FIELD_NUMBER: _builtins.int
+    READS_TEXT_FIELD_NUMBER: _builtins.int
+    SPEECH_RECOGNIZER_FIELD_NUMBER: _builtins.int
     server_version: _builtins.str
     """Version of the gateway, for example "0.1.0"."""
     model_version: _builtins.str
@@ -61,6 +64,10 @@ class GetInfoResponse(_message.Message):
     """What holds the tag index, for example "faiss cpu, exact inner product"."""
     uses_context: _builtins.bool
     """Whether TagRequest.context has any effect."""
+    reads_text: _builtins.bool
+    """Whether ContentContext.read_text has any effect."""
+    speech_recognizer: _builtins.str
+    """What recognises speech in videos, for example "pocketsphinx 5.1"; empty: nothing does."""
     @_builtins.property
     def limits(self) -> Global___Limits: ...
     @_builtins.property
@@ -87,10 +94,12 @@ class GetInfoResponse(_message.Message):
         tag_index: _builtins.str = ...,
         calibrated_time: _timestamp_pb2.Timestamp | None = ...,
         uses_context: _builtins.bool = ...,
+        reads_text: _builtins.bool = ...,
+        speech_recognizer: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calibrated_time", b"calibrated_time", "defaults", b"defaults", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated_time", b"calibrated_time", "defaults", b"defaults", "embedding_dimension", b"embedding_dimension", "encoders", b"encoders", "graph_version", b"graph_version", "interest_count", b"interest_count", "limits", b"limits", "model_version", b"model_version", "server_version", b"server_version", "tag_index", b"tag_index", "uses_context", b"uses_context"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrated_time", b"calibrated_time", "defaults", b"defaults", "embedding_dimension", b"embedding_dimension", "encoders", b"encoders", "graph_version", b"graph_version", "interest_count", b"interest_count", "limits", b"limits", "model_version", b"model_version", "reads_text", b"reads_text", "server_version", b"server_version", "speech_recognizer", b"speech_recognizer", "tag_index", b"tag_index", "uses_context", b"uses_context"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -108,6 +117,10 @@ class Limits(_message.Message):
     MAX_TOP_N_FIELD_NUMBER: _builtins.int
     MAX_STREAM_IN_FLIGHT_FIELD_NUMBER: _builtins.int
     MAX_QUEUE_COUNT_FIELD_NUMBER: _builtins.int
+    MAX_VIDEO_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_VIDEO_DURATION_FIELD_NUMBER: _builtins.int
+    MAX_VIDEO_PIXELS_FIELD_NUMBER: _builtins.int
+    MAX_VIDEO_FRAMES_FIELD_NUMBER: _builtins.int
     max_image_bytes: _builtins.int
     """Bytes of the encoded file."""
     max_image_pixels: _builtins.int
@@ -119,6 +132,12 @@ class Limits(_message.Message):
     """Pictures of one TagStream that the server works on at a time."""
     max_queue_count: _builtins.int
     """Pictures of all clients that may wait or be worked on at a time."""
+    max_video_bytes: _builtins.int
+    """Of a video: bytes of the file, its duration, pixels of a frame, and frames that are chosen."""
+    max_video_pixels: _builtins.int
+    max_video_frames: _builtins.int
+    @_builtins.property
+    def max_video_duration(self) -> _duration_pb2.Duration: ...
     def __init__(
         self,
         *,
@@ -128,10 +147,14 @@ class Limits(_message.Message):
         max_top_n: _builtins.int = ...,
         max_stream_in_flight: _builtins.int = ...,
         max_queue_count: _builtins.int = ...,
+        max_video_bytes: _builtins.int = ...,
+        max_video_duration: _duration_pb2.Duration | None = ...,
+        max_video_pixels: _builtins.int = ...,
+        max_video_frames: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["max_video_duration", b"max_video_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_image_bytes", b"max_image_bytes", "max_image_pixels", b"max_image_pixels", "max_image_side", b"max_image_side", "max_queue_count", b"max_queue_count", "max_stream_in_flight", b"max_stream_in_flight", "max_top_n", b"max_top_n"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_image_bytes", b"max_image_bytes", "max_image_pixels", b"max_image_pixels", "max_image_side", b"max_image_side", "max_queue_count", b"max_queue_count", "max_stream_in_flight", b"max_stream_in_flight", "max_top_n", b"max_top_n", "max_video_bytes", b"max_video_bytes", "max_video_duration", b"max_video_duration", "max_video_frames", b"max_video_frames", "max_video_pixels", b"max_video_pixels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

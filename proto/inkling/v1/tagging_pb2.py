@@ -22,25 +22,40 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from inkling.v1 import common_pb2 as inkling_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18inkling/v1/tagging.proto\x12\ninkling.v1\x1a\x17google/rpc/status.proto\x1a\x17inkling/v1/common.proto\"\xb4\x01\n\nTagRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\x12\n\x05top_n\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tmin_score\x18\x03 \x01(\x02H\x01\x88\x01\x01\x12\x15\n\rgraph_version\x18\x04 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x05 \x01(\x08\x12+\n\x07\x63ontext\x18\x06 \x01(\x0b\x32\x1a.inkling.v1.ContentContextB\x08\n\x06_top_nB\x0c\n\n_min_score\"Z\n\x0bTagResponse\x12\x1d\n\x04tags\x18\x01 \x03(\x0b\x32\x0f.inkling.v1.Tag\x12\x15\n\rgraph_version\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\"O\n\x10TagStreamRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x07request\x18\x02 \x01(\x0b\x32\x16.inkling.v1.TagRequest\"\x83\x01\n\x11TagStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12+\n\x08response\x18\x02 \x01(\x0b\x32\x17.inkling.v1.TagResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result2\x96\x01\n\x0eTaggingService\x12\x36\n\x03Tag\x12\x16.inkling.v1.TagRequest\x1a\x17.inkling.v1.TagResponse\x12L\n\tTagStream\x12\x1c.inkling.v1.TagStreamRequest\x1a\x1d.inkling.v1.TagStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18inkling/v1/tagging.proto\x12\ninkling.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\x1a\x17inkling/v1/common.proto\"\xb4\x01\n\nTagRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\x12\n\x05top_n\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tmin_score\x18\x03 \x01(\x02H\x01\x88\x01\x01\x12\x15\n\rgraph_version\x18\x04 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x05 \x01(\x08\x12+\n\x07\x63ontext\x18\x06 \x01(\x0b\x32\x1a.inkling.v1.ContentContextB\x08\n\x06_top_nB\x0c\n\n_min_score\"Z\n\x0bTagResponse\x12\x1d\n\x04tags\x18\x01 \x03(\x0b\x32\x0f.inkling.v1.Tag\x12\x15\n\rgraph_version\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\"O\n\x10TagStreamRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x07request\x18\x02 \x01(\x0b\x32\x16.inkling.v1.TagRequest\"\x83\x01\n\x11TagStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12+\n\x08response\x18\x02 \x01(\x0b\x32\x17.inkling.v1.TagResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"Z\n\x0fTagVideoRequest\x12.\n\x07options\x18\x01 \x01(\x0b\x32\x1b.inkling.v1.TagVideoOptionsH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x9f\x02\n\x0fTagVideoOptions\x12\x12\n\x05top_n\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tmin_score\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x15\n\rgraph_version\x18\x03 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x04 \x01(\x08\x12+\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x1a.inkling.v1.ContentContext\x12\x1c\n\x0fmax_frame_count\x18\x06 \x01(\x05H\x02\x88\x01\x01\x12\x12\n\ntranscribe\x18\x07 \x01(\x08\x12\x16\n\x0einclude_frames\x18\x08 \x01(\x08\x12\x15\n\rcontact_sheet\x18\t \x01(\tB\x08\n\x06_top_nB\x0c\n\n_min_scoreB\x12\n\x10_max_frame_count\"\xf4\x01\n\x10TagVideoResponse\x12\"\n\x04tags\x18\x01 \x03(\x0b\x32\x14.inkling.v1.VideoTag\x12&\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x16.inkling.v1.VideoFrame\x12%\n\x05\x66\x61\x63ts\x18\x03 \x01(\x0b\x32\x16.inkling.v1.VideoFacts\x12\x14\n\x0coverlay_text\x18\x04 \x01(\t\x12\x12\n\ntranscript\x18\x05 \x01(\t\x12\x15\n\rgraph_version\x18\x06 \x01(\t\x12\x15\n\rmodel_version\x18\x07 \x01(\t\x12\x15\n\rcontact_sheet\x18\x08 \x01(\x0c\"\x8e\x01\n\x08VideoTag\x12\x1c\n\x03tag\x18\x01 \x01(\x0b\x32\x0f.inkling.v1.Tag\x12\'\n\tintervals\x18\x02 \x03(\x0b\x32\x14.inkling.v1.Interval\x12,\n\tbest_time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05share\x18\x04 \x01(\x02\"\\\n\x08Interval\x12(\n\x05start\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb4\x01\n\nVideoFrame\x12\'\n\x04time\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05start\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1d\n\x04tags\x18\x04 \x03(\x0b\x32\x0f.inkling.v1.Tag\x12\x0c\n\x04text\x18\x05 \x01(\t\"\xb4\x01\n\nVideoFacts\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05width\x18\x02 \x01(\x05\x12\x0e\n\x06height\x18\x03 \x01(\x05\x12\x13\n\x0bvideo_codec\x18\x04 \x01(\t\x12\x13\n\x0b\x61udio_codec\x18\x05 \x01(\t\x12\x13\n\x0b\x66rame_count\x18\x06 \x01(\x05\x12\x1b\n\x13\x64\x65\x63oded_frame_count\x18\x07 \x01(\x05\x32\xdf\x01\n\x0eTaggingService\x12\x36\n\x03Tag\x12\x16.inkling.v1.TagRequest\x1a\x17.inkling.v1.TagResponse\x12L\n\tTagStream\x12\x1c.inkling.v1.TagStreamRequest\x1a\x1d.inkling.v1.TagStreamResponse(\x01\x30\x01\x12G\n\x08TagVideo\x12\x1b.inkling.v1.TagVideoRequest\x1a\x1c.inkling.v1.TagVideoResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'inkling.v1.tagging_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TAGREQUEST']._serialized_start=91
-  _globals['_TAGREQUEST']._serialized_end=271
-  _globals['_TAGRESPONSE']._serialized_start=273
-  _globals['_TAGRESPONSE']._serialized_end=363
-  _globals['_TAGSTREAMREQUEST']._serialized_start=365
-  _globals['_TAGSTREAMREQUEST']._serialized_end=444
-  _globals['_TAGSTREAMRESPONSE']._serialized_start=447
-  _globals['_TAGSTREAMRESPONSE']._serialized_end=578
-  _globals['_TAGGINGSERVICE']._serialized_start=581
-  _globals['_TAGGINGSERVICE']._serialized_end=731
+  _globals['_TAGREQUEST']._serialized_start=123
+  _globals['_TAGREQUEST']._serialized_end=303
+  _globals['_TAGRESPONSE']._serialized_start=305
+  _globals['_TAGRESPONSE']._serialized_end=395
+  _globals['_TAGSTREAMREQUEST']._serialized_start=397
+  _globals['_TAGSTREAMREQUEST']._serialized_end=476
+  _globals['_TAGSTREAMRESPONSE']._serialized_start=479
+  _globals['_TAGSTREAMRESPONSE']._serialized_end=610
+  _globals['_TAGVIDEOREQUEST']._serialized_start=612
+  _globals['_TAGVIDEOREQUEST']._serialized_end=702
+  _globals['_TAGVIDEOOPTIONS']._serialized_start=705
+  _globals['_TAGVIDEOOPTIONS']._serialized_end=992
+  _globals['_TAGVIDEORESPONSE']._serialized_start=995
+  _globals['_TAGVIDEORESPONSE']._serialized_end=1239
+  _globals['_VIDEOTAG']._serialized_start=1242
+  _globals['_VIDEOTAG']._serialized_end=1384
+  _globals['_INTERVAL']._serialized_start=1386
+  _globals['_INTERVAL']._serialized_end=1478
+  _globals['_VIDEOFRAME']._serialized_start=1481
+  _globals['_VIDEOFRAME']._serialized_end=1661
+  _globals['_VIDEOFACTS']._serialized_start=1664
+  _globals['_VIDEOFACTS']._serialized_end=1844
+  _globals['_TAGGINGSERVICE']._serialized_start=1847
+  _globals['_TAGGINGSERVICE']._serialized_end=2070
 # @@protoc_insertion_point(module_scope)

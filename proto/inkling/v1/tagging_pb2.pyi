@@ -5,6 +5,8 @@ Tagging: which interests of the graph a picture is about.
 
 Errors are google.rpc.Status with ErrorInfo{domain: "inkling", reason}:
   IMAGE_INVALID, IMAGE_TOO_LARGE, ARGUMENT_OUT_OF_RANGE   INVALID_ARGUMENT
+  VIDEO_INVALID, VIDEO_TOO_LARGE                          INVALID_ARGUMENT
+  VIDEOS_NOT_SERVED                                       UNIMPLEMENTED
   GRAPH_VERSION_NOT_SERVED                                FAILED_PRECONDITION
   OVERLOADED (with RetryInfo)                             RESOURCE_EXHAUSTED
   ENCODER_DOWN, SHUTTING_DOWN                             UNAVAILABLE
@@ -15,6 +17,7 @@ RESOURCE_EXHAUSTED, which ends a TagStream. Compare a file's size with the limit
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.rpc import status_pb2 as _status_pb2
@@ -168,3 +171,297 @@ class TagStreamResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
 Global___TagStreamResponse: _TypeAlias = TagStreamResponse  # noqa: Y015
+
+@_typing.final
+class TagVideoRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """The file (MP4, MOV, MKV, WebM, GIF), in order, in pieces of at most 1 MiB."""
+    @_builtins.property
+    def options(self) -> Global___TagVideoOptions:
+        """The first message, and only the first."""
+
+    def __init__(
+        self,
+        *,
+        options: Global___TagVideoOptions | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "options", b"options", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "options", b"options", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["options", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___TagVideoRequest: _TypeAlias = TagVideoRequest  # noqa: Y015
+
+@_typing.final
+class TagVideoOptions(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOP_N_FIELD_NUMBER: _builtins.int
+    MIN_SCORE_FIELD_NUMBER: _builtins.int
+    GRAPH_VERSION_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    MAX_FRAME_COUNT_FIELD_NUMBER: _builtins.int
+    TRANSCRIBE_FIELD_NUMBER: _builtins.int
+    INCLUDE_FRAMES_FIELD_NUMBER: _builtins.int
+    CONTACT_SHEET_FIELD_NUMBER: _builtins.int
+    top_n: _builtins.int
+    """As in TagRequest, for the whole video."""
+    min_score: _builtins.float
+    graph_version: _builtins.str
+    explain: _builtins.bool
+    max_frame_count: _builtins.int
+    """Frames at most, 1 to GetInfoResponse.limits.max_video_frames. Unset: that limit."""
+    transcribe: _builtins.bool
+    """Recognise speech. Ignored by a server that cannot: GetInfoResponse.speech_recognizer is empty.
+    What cannot be read or recognised costs its text, never the answer.
+    """
+    include_frames: _builtins.bool
+    """Adds TagVideoResponse.frames."""
+    contact_sheet: _builtins.str
+    """"png" or "jpeg": adds TagVideoResponse.contact_sheet in that format. Empty: none."""
+    @_builtins.property
+    def context(self) -> _common_pb2.ContentContext:
+        """What else is known about the video. Its read_text has overlays read off the frames; speech is
+        joined as its transcript.
+        """
+
+    def __init__(
+        self,
+        *,
+        top_n: _builtins.int | None = ...,
+        min_score: _builtins.float | None = ...,
+        graph_version: _builtins.str = ...,
+        explain: _builtins.bool = ...,
+        context: _common_pb2.ContentContext | None = ...,
+        max_frame_count: _builtins.int | None = ...,
+        transcribe: _builtins.bool = ...,
+        include_frames: _builtins.bool = ...,
+        contact_sheet: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_frame_count", b"_max_frame_count", "_min_score", b"_min_score", "_top_n", b"_top_n", "context", b"context", "max_frame_count", b"max_frame_count", "min_score", b"min_score", "top_n", b"top_n"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_frame_count", b"_max_frame_count", "_min_score", b"_min_score", "_top_n", b"_top_n", "contact_sheet", b"contact_sheet", "context", b"context", "explain", b"explain", "graph_version", b"graph_version", "include_frames", b"include_frames", "max_frame_count", b"max_frame_count", "min_score", b"min_score", "top_n", b"top_n", "transcribe", b"transcribe"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_frame_count: _TypeAlias = _typing.Literal["max_frame_count"]  # noqa: Y015
+    _WhichOneofArgType__max_frame_count: _TypeAlias = _typing.Literal["_max_frame_count", b"_max_frame_count"]  # noqa: Y015
+    _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
+    _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
+    _WhichOneofReturnType__top_n: _TypeAlias = _typing.Literal["top_n"]  # noqa: Y015
+    _WhichOneofArgType__top_n: _TypeAlias = _typing.Literal["_top_n", b"_top_n"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_frame_count) -> _WhichOneofReturnType__max_frame_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__top_n) -> _WhichOneofReturnType__top_n | None: ...
+
+Global___TagVideoOptions: _TypeAlias = TagVideoOptions  # noqa: Y015
+
+@_typing.final
+class TagVideoResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAGS_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    OVERLAY_TEXT_FIELD_NUMBER: _builtins.int
+    TRANSCRIPT_FIELD_NUMBER: _builtins.int
+    GRAPH_VERSION_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    CONTACT_SHEET_FIELD_NUMBER: _builtins.int
+    overlay_text: _builtins.str
+    """What was read off the frames, each text once; empty unless the request asked for it."""
+    transcript: _builtins.str
+    """What is said, a line for each sentence or so; empty unless the request asked for it."""
+    graph_version: _builtins.str
+    model_version: _builtins.str
+    contact_sheet: _builtins.bytes
+    """One picture of the chosen frames, each with its time and its tags: for people to look at. At most
+    16 MiB. Set only where the request asked for it.
+    """
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedCompositeFieldContainer[Global___VideoTag]:
+        """Of the whole video, descending by score; equal scores by interest_id."""
+
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___VideoFrame]:
+        """The chosen frames, in order. Set only where the request asked for them."""
+
+    @_builtins.property
+    def facts(self) -> Global___VideoFacts: ...
+    def __init__(
+        self,
+        *,
+        tags: _abc.Iterable[Global___VideoTag] | None = ...,
+        frames: _abc.Iterable[Global___VideoFrame] | None = ...,
+        facts: Global___VideoFacts | None = ...,
+        overlay_text: _builtins.str = ...,
+        transcript: _builtins.str = ...,
+        graph_version: _builtins.str = ...,
+        model_version: _builtins.str = ...,
+        contact_sheet: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_sheet", b"contact_sheet", "facts", b"facts", "frames", b"frames", "graph_version", b"graph_version", "model_version", b"model_version", "overlay_text", b"overlay_text", "tags", b"tags", "transcript", b"transcript"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TagVideoResponse: _TypeAlias = TagVideoResponse  # noqa: Y015
+
+@_typing.final
+class VideoTag(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    INTERVALS_FIELD_NUMBER: _builtins.int
+    BEST_TIME_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    share: _builtins.float
+    """Part of the video's duration that the intervals cover, in [0, 1]."""
+    @_builtins.property
+    def tag(self) -> _common_pb2.Tag:
+        """Its score is the video's: what its best second shows, joined with what texts and speech say. The
+        explanation, where asked for, has the numbers of the frame at best_time, but calibrated_logit is
+        that of the best second: it and the evidence add up to the score.
+        """
+
+    @_builtins.property
+    def intervals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interval]:
+        """When it shows, in order; they do not overlap. It shows where a frame scores above the request's
+        min_score and half of what the video's best second does. Empty where only texts or speech name it.
+        """
+
+    @_builtins.property
+    def best_time(self) -> _duration_pb2.Duration:
+        """The frame in which it scores highest, from the video's start."""
+
+    def __init__(
+        self,
+        *,
+        tag: _common_pb2.Tag | None = ...,
+        intervals: _abc.Iterable[Global___Interval] | None = ...,
+        best_time: _duration_pb2.Duration | None = ...,
+        share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["best_time", b"best_time", "tag", b"tag"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_time", b"best_time", "intervals", b"intervals", "share", b"share", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VideoTag: _TypeAlias = VideoTag  # noqa: Y015
+
+@_typing.final
+class Interval(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def end(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        start: _duration_pb2.Duration | None = ...,
+        end: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Interval: _TypeAlias = Interval  # noqa: Y015
+
+@_typing.final
+class VideoFrame(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """Read off this frame; empty unless the request asked for it."""
+    @_builtins.property
+    def time(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def start(self) -> _duration_pb2.Duration:
+        """It stands for the video from here to `end`."""
+
+    @_builtins.property
+    def end(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Tag]:
+        """As Tag would have answered for this frame alone."""
+
+    def __init__(
+        self,
+        *,
+        time: _duration_pb2.Duration | None = ...,
+        start: _duration_pb2.Duration | None = ...,
+        end: _duration_pb2.Duration | None = ...,
+        tags: _abc.Iterable[_common_pb2.Tag] | None = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start", "tags", b"tags", "text", b"text", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VideoFrame: _TypeAlias = VideoFrame  # noqa: Y015
+
+@_typing.final
+class VideoFacts(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DURATION_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    VIDEO_CODEC_FIELD_NUMBER: _builtins.int
+    AUDIO_CODEC_FIELD_NUMBER: _builtins.int
+    FRAME_COUNT_FIELD_NUMBER: _builtins.int
+    DECODED_FRAME_COUNT_FIELD_NUMBER: _builtins.int
+    width: _builtins.int
+    height: _builtins.int
+    video_codec: _builtins.str
+    """For example "h264"."""
+    audio_codec: _builtins.str
+    """Empty: there is no sound."""
+    frame_count: _builtins.int
+    """Frames that were chosen, and those that were decoded to choose among."""
+    decoded_frame_count: _builtins.int
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        duration: _duration_pb2.Duration | None = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        video_codec: _builtins.str = ...,
+        audio_codec: _builtins.str = ...,
+        frame_count: _builtins.int = ...,
+        decoded_frame_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_codec", b"audio_codec", "decoded_frame_count", b"decoded_frame_count", "duration", b"duration", "frame_count", b"frame_count", "height", b"height", "video_codec", b"video_codec", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VideoFacts: _TypeAlias = VideoFacts  # noqa: Y015

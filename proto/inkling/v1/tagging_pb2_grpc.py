@@ -44,6 +44,11 @@ class TaggingServiceStub:
                 request_serializer=inkling_dot_v1_dot_tagging__pb2.TagStreamRequest.SerializeToString,
                 response_deserializer=inkling_dot_v1_dot_tagging__pb2.TagStreamResponse.FromString,
                 _registered_method=True)
+        self.TagVideo = channel.stream_unary(
+                '/inkling.v1.TaggingService/TagVideo',
+                request_serializer=inkling_dot_v1_dot_tagging__pb2.TagVideoRequest.SerializeToString,
+                response_deserializer=inkling_dot_v1_dot_tagging__pb2.TagVideoResponse.FromString,
+                _registered_method=True)
 
 
 class TaggingServiceServicer:
@@ -65,6 +70,16 @@ class TaggingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TagVideo(self, request_iterator, context):
+        """Tags one video, which comes in pieces. Frames are chosen where the picture changes, within a
+        budget; the answer says what the whole video is about, and when each tag shows. Decoding has
+        limits of bytes, duration, pixels and time, and a process of its own. VIDEO_INVALID names what is
+        wrong with a file; VIDEO_TOO_LARGE which limit it exceeds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TaggingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +92,11 @@ def add_TaggingServiceServicer_to_server(servicer, server):
                     servicer.TagStream,
                     request_deserializer=inkling_dot_v1_dot_tagging__pb2.TagStreamRequest.FromString,
                     response_serializer=inkling_dot_v1_dot_tagging__pb2.TagStreamResponse.SerializeToString,
+            ),
+            'TagVideo': grpc.stream_unary_rpc_method_handler(
+                    servicer.TagVideo,
+                    request_deserializer=inkling_dot_v1_dot_tagging__pb2.TagVideoRequest.FromString,
+                    response_serializer=inkling_dot_v1_dot_tagging__pb2.TagVideoResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -133,6 +153,33 @@ class TaggingService:
             '/inkling.v1.TaggingService/TagStream',
             inkling_dot_v1_dot_tagging__pb2.TagStreamRequest.SerializeToString,
             inkling_dot_v1_dot_tagging__pb2.TagStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TagVideo(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/inkling.v1.TaggingService/TagVideo',
+            inkling_dot_v1_dot_tagging__pb2.TagVideoRequest.SerializeToString,
+            inkling_dot_v1_dot_tagging__pb2.TagVideoResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,8 @@ Tagging: which interests of the graph a picture is about.
 
 Errors are google.rpc.Status with ErrorInfo{domain: "inkling", reason}:
   IMAGE_INVALID, IMAGE_TOO_LARGE, ARGUMENT_OUT_OF_RANGE   INVALID_ARGUMENT
+  VIDEO_INVALID, VIDEO_TOO_LARGE                          INVALID_ARGUMENT
+  VIDEOS_NOT_SERVED                                       UNIMPLEMENTED
   GRAPH_VERSION_NOT_SERVED                                FAILED_PRECONDITION
   OVERLOADED (with RetryInfo)                             RESOURCE_EXHAUSTED
   ENCODER_DOWN, SHUTTING_DOWN                             UNAVAILABLE
@@ -48,6 +50,12 @@ class TaggingServiceStub:
     order in which they finish: match them by request_id. A bad picture never ends the stream. A
     full server stops reading (flow control), so a client may send as fast as it can.
     """
+    TagVideo: _grpc.StreamUnaryMultiCallable[_tagging_pb2.TagVideoRequest, _tagging_pb2.TagVideoResponse]
+    """Tags one video, which comes in pieces. Frames are chosen where the picture changes, within a
+    budget; the answer says what the whole video is about, and when each tag shows. Decoding has
+    limits of bytes, duration, pixels and time, and a process of its own. VIDEO_INVALID names what is
+    wrong with a file; VIDEO_TOO_LARGE which limit it exceeds.
+    """
 
 @_typing.type_check_only
 class TaggingServiceAsyncStub(TaggingServiceStub):
@@ -58,6 +66,12 @@ class TaggingServiceAsyncStub(TaggingServiceStub):
     """Tags many pictures over one connection. There is exactly one reply for each request, in the
     order in which they finish: match them by request_id. A bad picture never ends the stream. A
     full server stops reading (flow control), so a client may send as fast as it can.
+    """
+    TagVideo: _aio.StreamUnaryMultiCallable[_tagging_pb2.TagVideoRequest, _tagging_pb2.TagVideoResponse]  # type: ignore[assignment]
+    """Tags one video, which comes in pieces. Frames are chosen where the picture changes, within a
+    budget; the answer says what the whole video is about, and when each tag shows. Decoding has
+    limits of bytes, duration, pixels and time, and a process of its own. VIDEO_INVALID names what is
+    wrong with a file; VIDEO_TOO_LARGE which limit it exceeds.
     """
 
 class TaggingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -78,6 +92,18 @@ class TaggingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tags many pictures over one connection. There is exactly one reply for each request, in the
         order in which they finish: match them by request_id. A bad picture never ends the stream. A
         full server stops reading (flow control), so a client may send as fast as it can.
+        """
+
+    @_abc_1.abstractmethod
+    def TagVideo(
+        self,
+        request_iterator: _MaybeAsyncIterator[_tagging_pb2.TagVideoRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_tagging_pb2.TagVideoResponse, _abc.Awaitable[_tagging_pb2.TagVideoResponse]]:
+        """Tags one video, which comes in pieces. Frames are chosen where the picture changes, within a
+        budget; the answer says what the whole video is about, and when each tag shows. Decoding has
+        limits of bytes, duration, pixels and time, and a process of its own. VIDEO_INVALID names what is
+        wrong with a file; VIDEO_TOO_LARGE which limit it exceeds.
         """
 
 def add_TaggingServiceServicer_to_server(servicer: TaggingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

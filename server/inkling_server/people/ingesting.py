@@ -9,7 +9,7 @@ not know gRPC, SQL, or how tags come about.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,12 +56,14 @@ class IngestOrder:
         point: latitude and longitude in degrees, or None.
         image: the encoded picture; None: an item of texts alone.
         deadline: when the caller stops waiting, on the running loop's clock.
+        read_text: read what is written in the picture, too, and keep it with the other texts.
     """
 
     item: ContentItem
     point: tuple[float, float] | None = None
     image: bytes | None = None
     deadline: float | None = None
+    read_text: bool = False
 
     def __repr__(self) -> str:
         return f"IngestOrder({self.item!r}, image={self.image is not None})"
@@ -128,6 +130,7 @@ class Ingester:
                 author_interests=history,
                 deadline=order.deadline,
                 wait=True,
+                read_text=order.read_text,
             )
         )
         created = await self._batcher.submit(
@@ -160,8 +163,10 @@ def runs_of_distinct_ids(items: Sequence[StoredContent]) -> list[list[StoredCont
 
 
 def to_stored(order: IngestOrder, tags: ContentTags) -> StoredContent:
-    """An item as it is kept: its texts, tags and embedding, and not its picture."""
-    item = order.item
+    """An item as it is kept: its texts (with what was read in its picture), tags and embedding, and
+    not its picture.
+    """
+    item = replace(order.item, overlay_text=tags.overlay_text or order.item.overlay_text)
     return StoredContent(
         content_id=item.id,
         source=item.source,

@@ -10,6 +10,7 @@ standard's name, and the operations are ours; health and reflection pass through
     one request, one reply       async def Rpc(request, context) -> reply
     one request, many replies    async def Rpc(request, context) -> None: it writes
     streams both ways            async def Rpc(requests, context) -> None: it reads and writes
+    many requests, one reply     async def Rpc(requests, context) -> reply: it reads
 
 This module does not know what the RPCs do.
 """
@@ -103,7 +104,12 @@ class Boundary(grpc.aio.ServerInterceptor):
 
             return grpc.stream_stream_rpc_method_handler(stream, parse, serialize)
         if handler.request_streaming:
-            raise TypeError(f"{rpc}: the boundary cannot wrap this kind of RPC")
+            gather: _Behaviour = handler.stream_unary  # type: ignore[assignment]  # ours are async
+
+            async def upload(requests: object, context: Context) -> Any:
+                return await self._guard(rpc, context, gather(requests, context))
+
+            return grpc.stream_unary_rpc_method_handler(upload, parse, serialize)
         answer: _Behaviour = handler.unary_stream or handler.unary_unary  # type: ignore[assignment]
 
         # To gRPC a unary request is a stream of one message. Registered as such, the message stays

@@ -62,6 +62,7 @@ def to_order(request: content_pb2.IngestContentRequest, *, deadline: float | Non
         point=_point(item.point) if item.HasField("point") else None,
         image=request.image or None,
         deadline=deadline,
+        read_text=item.context.read_text,
     )
 
 

@@ -13,8 +13,10 @@ from inkling_server.errors import ArgumentOutOfRange
 from inkling_server.images import ImageLimits
 from inkling_server.interests.content import ContentItem
 from inkling_server.interests.mentions.reading import has_text
+from inkling_server.rpc.graph_converters import to_duration
 from inkling_server.serving_state import ServingState
 from inkling_server.tagging import ScoredTag, TagQuery, TagResult
+from inkling_server.video import VideoLimits
 
 # How texts may be read; the first where a context does not say.
 TEXT_SOURCES = ("user_generated", "short_video", "publisher")
@@ -42,6 +44,9 @@ class ServerDescription:
         max_top_n: most tags of one request.
         max_stream_in_flight: pictures of one stream.
         max_queue_count: pictures of all clients.
+        video_limits: what a video may be; None: this server tags none.
+        speech_recognizer: what recognises speech in videos; "": nothing does.
+        reads_text: something here reads what is written in pictures.
     """
 
     server_version: str
@@ -51,6 +56,9 @@ class ServerDescription:
     max_top_n: int
     max_stream_in_flight: int
     max_queue_count: int
+    video_limits: VideoLimits | None = None
+    speech_recognizer: str = ""
+    reads_text: bool = False
 
 
 def to_query(request: tagging_pb2.TagRequest, *, deadline: float | None, wait: bool) -> TagQuery:
@@ -68,6 +76,7 @@ def to_query(request: tagging_pb2.TagRequest, *, deadline: float | None, wait: b
         deadline=deadline,
         wait=wait,
         context=to_context(request.context) if request.HasField("context") else None,
+        read_text=request.context.read_text,
     )
 
 
@@ -142,8 +151,17 @@ def to_info(description: ServerDescription) -> info_pb2.GetInfoResponse:
         ],
         tag_index=f"faiss {'gpu fp16' if state.index.on_gpu else 'cpu'}, exact inner product",
         uses_context=state.reader is not None,
+        speech_recognizer=description.speech_recognizer,
+        reads_text=description.reads_text and state.reader is not None,
     )
     response.calibrated_time.FromDatetime(state.calibration.calibrated_time)
+    videos = description.video_limits
+    if videos is not None:
+        limits = response.limits
+        limits.max_video_bytes = videos.max_bytes
+        limits.max_video_duration.CopyFrom(to_duration(videos.max_duration_s))
+        limits.max_video_pixels = videos.max_pixels
+        limits.max_video_frames = videos.max_frames
     return response
 
 

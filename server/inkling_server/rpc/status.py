@@ -38,12 +38,16 @@ from inkling_server.errors import (
     RolloutRefused,
     RolloutRunning,
     ShuttingDown,
+    SpeechFailed,
     StorageDown,
     UnknownContent,
     UnknownInterest,
     UnknownModelVersion,
     UnknownOperation,
     UnknownUser,
+    VideoInvalid,
+    VideosNotServed,
+    VideoTooLarge,
 )
 
 DOMAIN = "inkling"
@@ -52,6 +56,9 @@ DOMAIN = "inkling"
 CODES: dict[type[InklingError], grpc.StatusCode] = {
     ImageInvalid: grpc.StatusCode.INVALID_ARGUMENT,
     ImageTooLarge: grpc.StatusCode.INVALID_ARGUMENT,
+    VideoInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+    VideoTooLarge: grpc.StatusCode.INVALID_ARGUMENT,
+    VideosNotServed: grpc.StatusCode.UNIMPLEMENTED,
     ArgumentOutOfRange: grpc.StatusCode.INVALID_ARGUMENT,
     BadPageToken: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownInterest: grpc.StatusCode.NOT_FOUND,
@@ -75,6 +82,7 @@ CODES: dict[type[InklingError], grpc.StatusCode] = {
     PeopleRefreshCancelled: grpc.StatusCode.CANCELLED,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     EncoderDown: grpc.StatusCode.UNAVAILABLE,
+    SpeechFailed: grpc.StatusCode.UNAVAILABLE,
     StorageDown: grpc.StatusCode.UNAVAILABLE,
     ShuttingDown: grpc.StatusCode.UNAVAILABLE,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,

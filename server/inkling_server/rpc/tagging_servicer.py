@@ -1,4 +1,4 @@
-"""TaggingService: hands pictures to the Tagger and its answers back.
+"""TaggingService: hands pictures and videos to their taggers, and the answers back.
 
 It knows no queue, encoder or index, holds no `try` (see `boundary.py`), and keeps no reference to a
 picture after it has been answered.
@@ -9,22 +9,33 @@ from collections.abc import Callable
 from google.rpc import status_pb2
 
 from inkling.v1 import tagging_pb2, tagging_pb2_grpc
+from inkling_server.errors import ShuttingDown
 from inkling_server.rpc.boundary import Context
 from inkling_server.rpc.converters import to_query, to_response
 from inkling_server.rpc.item_stream import StreamPolicy, answer_items, deadline_of
+from inkling_server.rpc.video_converters import to_video_response
+from inkling_server.rpc.video_upload import receive_video
 from inkling_server.tagging import Tagger
+from inkling_server.video_tagging import VideoTagger
 
 
 class TaggingServicer(tagging_pb2_grpc.TaggingServiceServicer):
-    """Tag and TagStream.
+    """Tag, TagStream and TagVideo.
 
     Args:
         tagger: the current Tagger; raises EncoderDown while there is none yet.
         streams: how streams are served.
+        videos: the current VideoTagger; raises VideosNotServed where there is none.
     """
 
-    def __init__(self, tagger: Callable[[], Tagger], streams: StreamPolicy) -> None:
+    def __init__(
+        self,
+        tagger: Callable[[], Tagger],
+        streams: StreamPolicy,
+        videos: Callable[[], VideoTagger],
+    ) -> None:
         self._tagger = tagger
+        self._videos = videos
         self._streams = streams
 
     async def Tag(  # noqa: N802
@@ -42,6 +53,18 @@ class TaggingServicer(tagging_pb2_grpc.TaggingServiceServicer):
             return to_response(await self._tagger().tag(query))
 
         await answer_items(context, tag, _reply, self._streams)
+
+    async def TagVideo(  # noqa: N802
+        self, _requests: object, context: Context
+    ) -> tagging_pb2.TagVideoResponse:
+        # It reads by itself; the generated base knows only iterators.
+        videos = self._videos()
+        async with videos.room() as spool:
+            receiving = receive_video(context, spool, videos.check, deadline=deadline_of(context))
+            query = await self._streams.drain.unless_begun(receiving)
+            if query is None:
+                raise ShuttingDown
+            return to_video_response(await videos.tag_video(query))
 
 
 def _reply(

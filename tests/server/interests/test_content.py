@@ -68,3 +68,8 @@ def test_item_of_json_takes_known_fields_only() -> None:
 def test_wrong_json_is_rejected(values: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"id|must be|Invalid isoformat"):
         content_item(values)
+
+
+def test_a_feed_cannot_say_what_a_recogniser_heard() -> None:
+    item = content_item({"id": "7", "speech": "a dog", "speech_confidence": 1.0})
+    assert item == ContentItem(id="7")

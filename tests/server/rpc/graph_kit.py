@@ -241,7 +241,9 @@ class GraphServer:
         server, port = build_server(
             Endpoint("127.0.0.1", 0, max_image_bytes=2**20, max_connection_streams=100),
             Services(
-                tagging=TaggingServicer(lambda: self._needs_model(None), streams),
+                tagging=TaggingServicer(
+                    lambda: self._needs_model(None), streams, lambda: self._needs_model(None)
+                ),
                 content=ContentServicer(lambda: self._needs_model(None), streams),
                 profiles=ProfileServicer(lambda: self._needs_model(None)),
                 info=InfoServicer(lambda: self._needs_model(None)),

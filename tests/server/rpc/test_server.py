@@ -16,6 +16,7 @@ from inkling_server.errors import EncoderDown
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.gateway import Gateway
 from inkling_server.rpc.server import PortTaken
+from inkling_server.video import video_is_available
 from tests.server.gateway_kit import gateway_settings, gateway_with
 from tests.server.rpc.conftest import StartGateway
 from tests.server.rpc.rpc_kit import refusal, request
@@ -57,6 +58,13 @@ async def test_info_tells_versions_limits_defaults_and_encoders(
     assert info.limits.max_top_n == 100
     assert info.limits.max_stream_in_flight == 64
     assert info.limits.max_queue_count == 128
+    if video_is_available():
+        assert info.limits.max_video_bytes == 200 * 1024 * 1024
+        assert info.limits.max_video_duration.seconds == 600
+        assert info.limits.max_video_pixels == 9_000_000
+        assert info.limits.max_video_frames == 64
+    else:
+        assert info.limits.max_video_bytes == 0
     assert info.defaults.top_n == 3
     assert info.defaults.min_score == pytest.approx(0.1)
     assert (info.defaults.precision, info.defaults.coverage) == (0.5, 0.75)

@@ -41,6 +41,33 @@ def test_a_place_is_a_source() -> None:
     assert said.weight == pytest.approx(0.3)
 
 
+def test_what_a_recogniser_heard_counts_as_far_as_it_is_sure() -> None:
+    (sure,) = evidence(speech="my dog loves the … every summer.", speech_confidence=0.9)["dog"]
+    (unsure,) = evidence(speech="my dog loves the … every summer.", speech_confidence=0.5)["dog"]
+    assert (sure.source, sure.text) == ("speech", "dog")
+    assert sure.weight == pytest.approx(0.2 * 0.9)
+    assert unsure.weight == pytest.approx(0.2 * 0.5)
+    assert evidence(speech="my dog.", speech_confidence=0.0)["dog"][0].weight > 0
+
+
+def test_what_was_sent_as_a_transcript_is_believed_as_ever_beside_what_was_heard() -> None:
+    said = evidence(transcript="A dog.", speech="a dog.", speech_confidence=0.5)["dog"]
+    assert [one.source for one in said] == ["transcript", "speech"]
+    assert [one.weight for one in said] == pytest.approx([0.25, 0.1])
+
+
+def test_no_name_goes_over_words_that_were_not_understood() -> None:
+    assert set(evidence(speech="a hot … dog in the park.", speech_confidence=1.0)) == {
+        "dog",
+        "park",
+    }
+
+
+@pytest.mark.parametrize("source", ["user_generated", "short_video", "publisher"])
+def test_every_way_of_reading_reads_what_was_heard(source: str) -> None:
+    assert "beach" in evidence(source=source, speech="we are at the beach today.")
+
+
 def test_words_are_quoted_as_they_were_sent_and_only_when_asked() -> None:
     assert evidence(caption="What a day 🌭")["hot-dog"][0].text == "🌭"
     assert evidence(caption="At last! #beachlife #sun")["beach"][0].text == "#beachlife"
