@@ -12,11 +12,11 @@ The gateway imports neither recogniser: only the process does. Nothing here know
 or requests.
 """
 
+from inkling_server.speech.opening import open_recognizer
 from inkling_server.speech.recognizer import (
     RATE_HZ,
     Said,
     SpeechRecognizer,
-    open_recognizer,
     speech_problem,
 )
 from inkling_server.speech.worker import SpeechWorker, WorkerLimits, open_speech

@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from inkling_server.refresh.pipe import Message, PipeBroken, ProcessPipe
-from inkling_server.speech.recognizer import SpeechRecognizer, open_recognizer
+from inkling_server.speech.opening import open_recognizer
+from inkling_server.speech.recognizer import SpeechRecognizer
 
 _PR_SET_PDEATHSIG = 1
 _MOST_FILES = 256

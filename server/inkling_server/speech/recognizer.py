@@ -104,25 +104,3 @@ def recognizer_name(spec: str) -> str:
     except PackageNotFoundError:
         return kind
     return f"{named} ({Path(folder).name})" if folder else named
-
-
-def open_recognizer(spec: str) -> SpeechRecognizer:
-    """Loads a recogniser: half a second and 100 MB, Whisper much more.
-
-    Args:
-        spec: see the module.
-
-    Raises:
-        ValueError: it cannot be had here; says why.
-    """
-    problem = speech_problem(spec) or ("there is none to open" if spec == OFF else "")
-    if problem:
-        raise ValueError(f"speech recogniser: {problem}")
-    kind, _, folder = spec.partition(":")
-    if kind == POCKETSPHINX:
-        from inkling_server.speech.pocketsphinx_recognizer import PocketsphinxRecognizer
-
-        return PocketsphinxRecognizer()
-    from inkling_server.speech.whisper_recognizer import WhisperRecognizer
-
-    return WhisperRecognizer(Path(folder))
