@@ -13,31 +13,27 @@ Shapes: M engagements, E neighbours, N items.
 """
 
 import asyncio
-import ctypes
 import json
-import os
-import signal
-import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inkling_server.child_process import be_nice, end_with_parent
 from inkling_server.errors import PeopleRefreshFailed
+from inkling_server.people.aside import run_aside
 from inkling_server.storage import Storage
-from inkling_server.storage.records import EngagementKind, Interactions
+from inkling_server.storage.records import EngagementKind
 
 COMMAND = (sys.executable, "-m", "inkling_server.people.co_engaging")
 
 _ENGAGEMENT = np.dtype([("person", "<i8"), ("content", "<i8"), ("time", "<f8"), ("kind", "i1")])
 _NEIGHBOUR = np.dtype([("content", "<i8"), ("neighbor", "<i8"), ("weight", "<f4")])
 _POPULAR = np.dtype([("content", "<i8"), ("popularity", "<f4")])
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,53 +99,22 @@ async def refresh_co_engagement(
 
 
 async def _compute_aside(storage: Storage, order: CoEngagingOrder, nice: int) -> _Result:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    # Not asyncio's own: see refresh/job.py. On the main thread, whose end the process watches.
-    process = subprocess.Popen(  # noqa: ASYNC220, S603 - a millisecond; our own command
-        [*COMMAND, json.dumps({**asdict(order), "nice": nice})],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        start_new_session=True,
-    )
+    command = [*COMMAND, json.dumps({**asdict(order), "nice": nice})]
     try:
-        async for block in storage.batch.interactions():
-            await asyncio.to_thread(_send, process, block)
-        data = await asyncio.to_thread(_receive, process)
+        status, data = await run_aside(command, _engagements(storage))
     except BrokenPipeError as error:
         raise PeopleRefreshFailed("co-engagement ended before it was done") from error
-    finally:
-        process.kill()
-        # Also while this task is being cancelled; and a thread that reads or writes ends with it.
-        await asyncio.shield(asyncio.to_thread(_end, process))
-    if not data:
+    if status != 0 or not data:
         raise PeopleRefreshFailed("co-engagement ended without a result")
     return await asyncio.to_thread(_unpack, data)
 
 
-def _send(process: "subprocess.Popen[bytes]", block: Interactions) -> None:
-    rows = np.empty(len(block.person_R), _ENGAGEMENT)
-    rows["person"], rows["content"] = block.person_R, block.content_R
-    rows["time"], rows["kind"] = block.time_R, block.kind_R
-    assert process.stdin is not None
-    process.stdin.write(rows.data)
-
-
-def _receive(process: "subprocess.Popen[bytes]") -> bytes:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.close()
-    data = process.stdout.read()
-    return data if process.wait() == 0 else b""
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(OSError):
-                pipe.close()
+async def _engagements(storage: Storage) -> AsyncIterator[memoryview]:
+    async for block in storage.batch.interactions():
+        rows = np.empty(len(block.person_R), _ENGAGEMENT)
+        rows["person"], rows["content"] = block.person_R, block.content_R
+        rows["time"], rows["kind"] = block.time_R, block.kind_R
+        yield rows.data
 
 
 def _unpack(data: bytes) -> _Result:
@@ -207,16 +172,9 @@ def _compute(rows_M: NDArray[np.void], order: CoEngagingOrder) -> _Result:
 
 def main(arguments: list[str] | None = None) -> int:
     """What runs in the process."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        return 1  # it went before the kernel was told
+    end_with_parent()
     fields = json.loads((sys.argv[1:] if arguments is None else arguments)[0])
-    nice = fields.pop("nice")
-    os.nice(nice)
-    # Where Linux shares the CPU out by session, niceness counts within a session only.
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(f"{nice}\n", encoding="ascii")
+    be_nice(fields.pop("nice"))
     rows_M = np.frombuffer(sys.stdin.buffer.read(), _ENGAGEMENT)
     sys.stdout.buffer.write(_pack(_compute(rows_M, CoEngagingOrder(**fields))))
     return 0

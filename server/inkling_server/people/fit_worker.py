@@ -8,9 +8,8 @@ is too small. The server starts it (`fit_aside`); nobody types it. It knows no d
 
 import asyncio
 import json
-import os
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from datetime import datetime
 from io import BytesIO
 from typing import Any
@@ -18,9 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inkling_server.child_process import be_nice, end_with_parent
 from inkling_server.errors import PeopleRefreshFailed
+from inkling_server.people.aside import run_aside
 from inkling_server.profiles.clusters import VisualClusters
 
+_COMMAND = (sys.executable, "-m", "inkling_server.people.fit_worker")
 _TOO_SMALL = 3
 
 
@@ -55,33 +57,26 @@ async def fit_aside(
     }
     file = BytesIO()
     np.save(file, embeddings_ND)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "inkling_server.people.fit_worker",
-        json.dumps(order),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
     try:
-        data, _ = await process.communicate(file.getvalue())
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    if process.returncode == _TOO_SMALL:
+        status, data = await run_aside([*_COMMAND, json.dumps(order)], _once(file.getbuffer()))
+    except BrokenPipeError as error:
+        raise PeopleRefreshFailed("fitting clusters ended before it had begun") from error
+    if status == _TOO_SMALL:
         return None
-    if process.returncode != 0:
-        raise PeopleRefreshFailed(f"fitting clusters ended with status {process.returncode}")
+    if status != 0:
+        raise PeopleRefreshFailed(f"fitting clusters ended with status {status}")
     return await asyncio.to_thread(VisualClusters.from_bytes, data)
+
+
+async def _once(piece: memoryview) -> AsyncIterator[memoryview]:
+    yield piece
 
 
 def main() -> int:
     """What runs in the process."""
+    end_with_parent()
     order: dict[str, Any] = json.loads(sys.argv[1])
-    os.nice(order["nice"])
+    be_nice(order["nice"])
     # Here: this process alone needs scikit-learn.
     from inkling_server.profiles.fit_clusters import BackgroundTooSmall, FitSettings, fit_clusters
 

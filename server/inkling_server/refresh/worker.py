@@ -10,10 +10,8 @@ It speaks with the gateway over its standard input and output (`pipe`); what lib
 standard error. Nothing here knows gRPC, Triton or the index.
 """
 
-import ctypes
 import gc
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -24,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from inkling_server.child_process import end_with_parent
 from inkling_server.errors import StorageDown
 from inkling_server.interests.build import Built, build_graph
 from inkling_server.interests.corpus_state import CorpusState, StoredKeys, key_of
@@ -61,7 +60,6 @@ from inkling_server.refresh.pipe import Message, PipeBroken, ProcessPipe
 from inkling_server.storage.database import StatementFailed
 from inkling_server.storage.feed import open_feed
 
-_PR_SET_PDEATHSIG = 1
 # More messages a second than this would only cost the gateway time.
 _TELL_EVERY_S = 0.1
 _TRAINED = ("word2vec", "fasttext")
@@ -69,10 +67,7 @@ _TRAINED = ("word2vec", "fasttext")
 
 def main() -> int:
     """Carries out one refresh; returns the exit code."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        return 1  # it went before the kernel was told
+    end_with_parent()
     # A corpus's state is millions of objects without cycles. The collector would go through them
     # again and again, for a third of the time and nothing to collect.
     gc.disable()

@@ -13,21 +13,18 @@ standard input, as `refresh.pipe` says:
 It ends with the gateway, writes no files and remembers no sound.
 """
 
-import ctypes
 import os
 import resource
-import signal
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 
+from inkling_server.child_process import be_nice, end_with_parent
 from inkling_server.refresh.pipe import Message, PipeBroken, ProcessPipe
 from inkling_server.speech.opening import open_recognizer
 from inkling_server.speech.recognizer import SpeechRecognizer
 
-_PR_SET_PDEATHSIG = 1
 _MOST_FILES = 256
 
 
@@ -57,14 +54,8 @@ def _answer(recognizer: SpeechRecognizer, message: Message, body: bytes) -> Mess
 
 def limit(nice: int, memory_bytes: int) -> None:
     """Makes this process leave when its parent does, wait for others, and write nothing."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(1)  # it went before the kernel was told
-    os.nice(nice)
-    # Where Linux shares the CPU out by session, niceness counts within a session only.
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(f"{nice}\n", encoding="ascii")
+    end_with_parent()
+    be_nice(nice)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, _MOST_FILES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -8,7 +8,6 @@ are loaded. A picture that cannot be read has a reply, too; one that kills the p
 else with it. It is nicer than the gateway, and goes when the gateway goes. It knows no requests.
 """
 
-import ctypes
 import json
 import os
 import resource
@@ -19,12 +18,12 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from inkling_server import images
+from inkling_server.child_process import end_with_parent
 from inkling_server.errors import InvalidRequest
 from inkling_server.images import ImageLimits
 from inkling_server.text_reading.recognizer import LONGEST, Recognizer
 
 LENGTH = struct.Struct(">I")
-_PR_SET_PDEATHSIG = 1
 _NICENESS = 5
 # Far above what it needs (under 1 GiB): the last line of defence.
 _MOST_MEMORY = 6 * 1024**3
@@ -58,7 +57,7 @@ def _send(replies: BinaryIO, message: dict[str, Any]) -> None:
 
 def main() -> int:
     """What runs in the process; its argument is the limits as JSON."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent()
     # Ctrl-C in a terminal goes to the whole group; the gateway ends it when it has drained.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(_NICENESS)

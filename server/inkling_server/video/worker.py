@@ -8,7 +8,6 @@ write none, and has bounds of memory and processor time; the gateway adds one of
 goes at once when the gateway goes. Nothing here knows gRPC, models or tags.
 """
 
-import ctypes
 import importlib
 import math
 import os
@@ -25,13 +24,13 @@ from typing import Any, BinaryIO
 
 import av
 
+from inkling_server.child_process import end_with_parent
 from inkling_server.errors import InklingError, VideoInvalid, VideoTooLarge
 from inkling_server.model_manifest import PixelSpec
 from inkling_server.video.pipe import Message, PipeBroken, pack, receive
 from inkling_server.video.reading import Wanted, read_video
 from inkling_server.video.records import Video, VideoLimits
 
-_PR_SET_PDEATHSIG = 1
 # One video may use this many processors for all of its time.
 _PROCESSORS = 4
 _LONGEST_STACK = 4_000
@@ -40,10 +39,7 @@ _LONGEST_STACK = 4_000
 def main(arguments: list[str] | None = None) -> int:
     """Decodes videos until the gateway closes the pipe; returns the exit code."""
     del arguments  # it takes none
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        return 1  # it went before the kernel was told
+    end_with_parent()
     # Standard output is the pipe: whatever else prints must not get into it.
     writer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

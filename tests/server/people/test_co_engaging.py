@@ -93,7 +93,7 @@ async def test_cancelling_ends_the_process(
     # It says that it has read everything, and then waits for ever.
     waits = "import sys, signal; sys.stdin.buffer.read(); signal.pause()"
     monkeypatch.setattr(co_engaging, "COMMAND", (sys.executable, "-c", waits))
-    monkeypatch.setattr("inkling_server.people.co_engaging.subprocess.Popen", starting)
+    monkeypatch.setattr("inkling_server.people.aside.subprocess.Popen", starting)
     task = asyncio.create_task(refresh_co_engagement(storage))
     process = await started
     task.cancel()
