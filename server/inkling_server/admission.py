@@ -6,9 +6,9 @@ the line. Bookkeeping only: it knows nothing of pictures, batches or gRPC. One e
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from inkling_server.errors import Overloaded, ShuttingDown
 
@@ -25,7 +25,7 @@ class Admission:
         capacity: slots in all, >= 1.
         reserved_for_unary: slots that those who wait leave free for those who do not, so that bulk
             streams cannot shut interactive callers out; < capacity.
-        clock: monotonic seconds; default: the running loop's.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Admission:
         capacity: int,
         *,
         reserved_for_unary: int = 0,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if capacity < 1:
             raise ValueError("capacity: must be at least 1")
@@ -41,7 +41,7 @@ class Admission:
             raise ValueError("reserved_for_unary: must be at least 0 and less than capacity")
         self.capacity = capacity
         self._open_to_waiters = capacity - reserved_for_unary
-        self._clock = clock or (lambda: asyncio.get_running_loop().time())
+        self._clock = clock
         self._used = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._closed = False
@@ -60,9 +60,8 @@ class Admission:
         """Those who stand in line."""
         return len(self._waiters)
 
-    @asynccontextmanager
-    async def slot(self, *, wait: bool) -> AsyncIterator[None]:
-        """Holds one slot during the block.
+    def slot(self, *, wait: bool) -> "_Slot":
+        """Holds one slot during an `async with` block.
 
         Args:
             wait: stand in line on a full server, instead of being refused.
@@ -71,21 +70,7 @@ class Admission:
             Overloaded: full, and `wait` is false.
             ShuttingDown: `close` was called.
         """
-        if self._closed:
-            raise ShuttingDown()
-        if wait:
-            if self._waiters or self._used >= self._open_to_waiters:
-                await self._stand_in_line()
-            else:
-                self._take()
-        elif self._used < self.capacity:
-            self._take()
-        else:
-            raise Overloaded(self.retry_after_s())
-        try:
-            yield
-        finally:
-            self._free()
+        return _Slot(self, wait=wait)
 
     def retry_after_s(self) -> float:
         """When the work that is inside now will probably be done, from the recent rate."""
@@ -106,6 +91,29 @@ class Admission:
         """Returns as soon as no slot is held."""
         await self._empty.wait()
 
+    async def enter(self, *, wait: bool) -> None:
+        """What `slot` does at its beginning; `leave` is its end."""
+        if self._closed:
+            raise ShuttingDown()
+        if wait:
+            if self._waiters or self._used >= self._open_to_waiters:
+                await self._stand_in_line()
+            else:
+                self._take()
+        elif self._used < self.capacity:
+            self._take()
+        else:
+            raise Overloaded(self.retry_after_s())
+
+    def leave(self) -> None:
+        """Gives a slot back; the head of the line gets it."""
+        self._used -= 1
+        self._departures.append(self._clock())
+        self._call_next()
+        if self._used == 0:
+            self._past_rate = self._rate() or self._past_rate
+            self._empty.set()
+
     async def _stand_in_line(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
@@ -117,7 +125,7 @@ class Admission:
                 self._call_next()
             elif waiter.exception() is None:
                 # The slot was handed over and the new owner cancelled in the same turn of the loop.
-                self._free()
+                self.leave()
             raise
 
     def _take(self) -> None:
@@ -127,14 +135,6 @@ class Admission:
             self._departures.append(self._clock())
             self._empty.clear()
         self._used += 1
-
-    def _free(self) -> None:
-        self._used -= 1
-        self._departures.append(self._clock())
-        self._call_next()
-        if self._used == 0:
-            self._past_rate = self._rate() or self._past_rate
-            self._empty.set()
 
     def _call_next(self) -> None:
         """Hands free slots to the head of the line, so that no newcomer can snatch them."""
@@ -150,3 +150,18 @@ class Admission:
             return None
         elapsed_s = self._clock() - self._departures[0]
         return (len(self._departures) - 1) / elapsed_s if elapsed_s > 0 else None
+
+
+class _Slot:
+    """`Admission.slot`'s block. A class: each picture pays for it, and a generator costs more."""
+
+    __slots__ = ("_admission", "_wait")
+
+    def __init__(self, admission: Admission, *, wait: bool) -> None:
+        self._admission, self._wait = admission, wait
+
+    async def __aenter__(self) -> None:
+        await self._admission.enter(wait=self._wait)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._admission.leave()

@@ -15,7 +15,7 @@ encoders or metrics: whoever counts implements BatchObserver.
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -26,6 +26,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 # Weight of the latest batch in what batches last lately.
 _SMOOTHING = 0.2
+_NO_DEADLINE = nullcontext()
 
 
 class BatchObserver(Protocol):
@@ -63,12 +64,14 @@ class BatchLimits:
             )
 
 
+def deadline_scope(deadline: float | None) -> AbstractAsyncContextManager[None]:
+    """Ends an `async with` block with DeadlineExceeded at `deadline` (on the loop's clock; None:
+    never)."""
+    return _NO_DEADLINE if deadline is None else _until(deadline)
+
+
 @asynccontextmanager
-async def deadline_scope(deadline: float | None) -> AsyncIterator[None]:
-    """Ends the block with DeadlineExceeded at `deadline` (on the loop's clock; None: never)."""
-    if deadline is None:
-        yield
-        return
+async def _until(deadline: float) -> AsyncIterator[None]:
     if deadline <= asyncio.get_running_loop().time():
         raise DeadlineExceeded
     timeout = asyncio.timeout_at(deadline)

@@ -131,14 +131,18 @@ class _OpenVino:
     ) -> None:
         import openvino
 
+        from inkling_server.openvino_graph import transpose_pixels_first
+
         core = openvino.Core()
         if cache_dir is not None:
             core.set_property({"CACHE_DIR": str(cache_dir)})
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         precision = "bf16" if options.precision == "bf16" and has_bf16 else "f32"
         streams = options.streams or threads
+        graph = core.read_model(str(model))
+        transpose_pixels_first(graph)
         compiled = core.compile_model(
-            str(model),
+            graph,
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": precision,

@@ -17,7 +17,7 @@ Shapes: B pictures of a batch, H x W pixels, C = 3 channels (RGB), D dimensions.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from inkling_server.admission import Admission
@@ -168,7 +168,7 @@ class Tagger:
         """
         self._validate(query)
         _require_version(query, self._states.current)
-        async with self._slot(query):
+        async with deadline_scope(query.deadline), self._slot(query):
             answer = await self._prepare_and_tag(await self._with_written(query))
         if self._on_tagged is not None:
             self._on_tagged(query.image)
@@ -192,10 +192,10 @@ class Tagger:
             read_text=query.read_text,
         )
         if query.image is None:
-            async with self._slot(as_tag):
+            async with deadline_scope(as_tag.deadline), self._slot(as_tag):
                 return await self._tag_texts(as_tag, query.author_interests)
         self._validate(as_tag)
-        async with self._slot(as_tag):
+        async with deadline_scope(as_tag.deadline), self._slot(as_tag):
             as_tag = await self._with_written(as_tag)
             answer = await self._prepare_and_tag(as_tag, query.author_interests)
         if self._on_tagged is not None:
@@ -222,7 +222,7 @@ class Tagger:
         """
         # Above every score: its tags are found later, together with the video's other frames.
         query = TagQuery(b"", top_n=1, min_score=1.0, deadline=deadline, wait=True)
-        async with self._slot(query):
+        async with deadline_scope(query.deadline), self._slot(query):
             return await self._batcher.submit_admitted(
                 Job(pixels_HWC, spec, query, None), deadline=deadline
             )
@@ -248,6 +248,10 @@ class Tagger:
         await self._batcher.close()
         self._decoder.close()
 
+    def _slot(self, query: TagQuery) -> "_Slot":
+        """Holds one slot of the capacity during an `async with` block."""
+        return _Slot(self._admission, self._observer, wait=query.wait)
+
     def _validate(self, query: TagQuery) -> None:
         if len(query.image) > self._image_limits.max_bytes:
             raise ImageTooLarge("image bytes", len(query.image), self._image_limits.max_bytes)
@@ -258,21 +262,6 @@ class Tagger:
         # Written so that NaN fails, too.
         if query.min_score is not None and not 0 <= query.min_score <= 1:
             raise ArgumentOutOfRange("min_score", str(query.min_score), "0 to 1")
-
-    @contextlib.asynccontextmanager
-    async def _slot(self, query: TagQuery) -> AsyncIterator[None]:
-        """Holds one slot of the capacity, under the query's deadline."""
-        start = time.monotonic()
-        try:
-            async with (
-                deadline_scope(query.deadline),
-                self._admission.slot(wait=query.wait),
-            ):
-                self._observer.stage_finished("admission", time.monotonic() - start, 1)
-                yield
-        except Overloaded:
-            self._observer.overloaded()
-            raise
 
     async def _with_written(self, query: TagQuery) -> TagQuery:
         """The query with what is written in its picture among its texts, where it asks for that."""
@@ -370,6 +359,30 @@ class Tagger:
                 for i, answer in zip(going, answers, strict=True):
                     results[i] = answer
         return [result for result in results if result is not None]
+
+
+class _Slot:
+    """One picture's place on the server. A class: see `Admission.slot`."""
+
+    __slots__ = ("_admission", "_observer", "_wait")
+
+    def __init__(self, admission: Admission, observer: TagObserver, *, wait: bool) -> None:
+        self._admission, self._observer, self._wait = admission, observer, wait
+
+    async def __aenter__(self) -> None:
+        start = time.monotonic()
+        try:
+            await self._admission.enter(wait=self._wait)
+        except Overloaded:
+            self._observer.overloaded()
+            raise
+        self._observer.stage_finished("admission", time.monotonic() - start, 1)
+
+    async def __aexit__(self, _: object, error: BaseException | None, *__: object) -> None:
+        self._admission.leave()
+        # The reader of texts has room of its own.
+        if isinstance(error, Overloaded):
+            self._observer.overloaded()
 
 
 def _require_version(query: TagQuery, state: ServingState) -> None:

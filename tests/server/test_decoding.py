@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from inkling_server import images
 from inkling_server.decoding import DecodePool
 from inkling_server.encoders import Pixels
-from inkling_server.errors import DeadlineExceeded, ImageInvalid
+from inkling_server.errors import DeadlineExceeded, ImageInvalid, ShuttingDown
 from inkling_server.images import ImageLimits
 from inkling_server.model_manifest import PixelSpec
 from tests.serving import picture, until
@@ -89,4 +89,46 @@ async def test_expired_work_is_not_begun(gate: Gate) -> None:
     with pytest.raises(DeadlineExceeded):
         await pool.decode(picture(), SPEC, deadline=asyncio.get_running_loop().time())
     assert gate.started == []
+    pool.close()
+
+
+async def test_a_closed_pool_answers_everybody(gate: Gate) -> None:
+    pool = DecodePool(1, ImageLimits())
+    tasks = [asyncio.create_task(pool.decode(picture(), SPEC)) for _ in range(3)]
+    await until(lambda: len(gate.started) == 1)
+    pool.close()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(answer, ShuttingDown) for answer in answers)
+    gate.opened.set()
+    with pytest.raises(ShuttingDown):
+        await pool.decode(picture(), SPEC)
+    assert len(gate.started) == 1
+
+
+async def test_pictures_that_are_done_together_wake_the_loop_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = DecodePool(1, ImageLimits())
+    loop = asyncio.get_running_loop()
+    wakes: list[object] = []
+    last_begun = threading.Event()
+    real_wake = loop.call_soon_threadsafe
+
+    def decode(data: bytes, spec: PixelSpec, limits: ImageLimits) -> Pixels:
+        if data == picture("green"):
+            last_begun.set()
+        return Gate.real_decode(data, spec, limits)
+
+    def wake(callback: Callable[[], None]) -> None:
+        wakes.append(callback)
+        real_wake(callback)
+
+    monkeypatch.setattr(images, "decode", decode)
+    monkeypatch.setattr(loop, "call_soon_threadsafe", wake)
+    tasks = [asyncio.create_task(pool.decode(picture("red"), SPEC)) for _ in range(20)]
+    tasks.append(asyncio.create_task(pool.decode(picture("green"), SPEC)))
+    await asyncio.sleep(0)
+    assert last_begun.wait(10)  # the loop stands still meanwhile
+    assert len(wakes) == 1
+    assert len(await asyncio.gather(*tasks)) == 21
     pool.close()
