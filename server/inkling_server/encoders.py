@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from inkling_server.model_manifest import ModelManifest
 
 Pixels = NDArray[np.uint8]
+# A batch [B, H, W, C], or B pictures [H, W, C] that need not lie together: they are copied once.
+PixelBatch = Pixels | Sequence[Pixels]
 Embeddings = NDArray[np.float32]
 
 
@@ -53,12 +55,12 @@ class Encoder(Protocol):
     async def describe(self) -> Sequence[EncoderDescription]:
         """What runs the encoders. Raises EncoderDown."""
 
-    async def encode_images(self, pixels_BHWC: Pixels, *, timeout_s: float) -> Embeddings:
+    async def encode_images(self, pixels_BHWC: PixelBatch, *, timeout_s: float) -> Embeddings:
         """Embeds pictures.
 
         Args:
-            pixels_BHWC: uint8 RGB [B, size, size, 3], B >= 1, C-contiguous. Any B: a batch that is
-                over the model's own limit is split.
+            pixels_BHWC: uint8 RGB [B, size, size, 3], B >= 1, or B pictures; each C-contiguous. Any
+                B: a batch that is over the model's own limit is split.
             timeout_s: the call ends within about this time.
 
         Returns:
@@ -103,8 +105,14 @@ class EncoderBackend(Protocol):
         """What could encode at once. Raises EncoderDown."""
 
 
-def require_pixels(pixels_BHWC: Pixels, size: int) -> None:
-    """Raises ValueError unless the array is what `encode_images` takes."""
+def require_pixels(pixels_BHWC: PixelBatch, size: int) -> None:
+    """Raises ValueError unless it is what `encode_images` takes."""
+    if not isinstance(pixels_BHWC, np.ndarray):
+        if not pixels_BHWC:
+            raise ValueError("pixels must be of at least one picture")
+        for pixels_HWC in pixels_BHWC:
+            require_pixels(pixels_HWC[np.newaxis], size)
+        return
     shape, dtype = pixels_BHWC.shape, pixels_BHWC.dtype
     if dtype != np.uint8:
         raise ValueError(f"pixels must be uint8, not {dtype}")

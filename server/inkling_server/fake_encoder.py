@@ -19,7 +19,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from inkling_server.encoders import Embeddings, EncoderDescription, Pixels, require_pixels
+from inkling_server.encoders import (
+    Embeddings,
+    EncoderDescription,
+    PixelBatch,
+    Pixels,
+    require_pixels,
+)
 from inkling_server.errors import EncoderDown
 from inkling_server.model_manifest import ModelManifest, PixelSpec, TextSpec
 
@@ -89,7 +95,7 @@ class FakeEncoder:
             EncoderDescription("text_encoder", version, "fake", "numpy"),
         )
 
-    async def encode_images(self, pixels_BHWC: Pixels, *, timeout_s: float) -> Embeddings:
+    async def encode_images(self, pixels_BHWC: PixelBatch, *, timeout_s: float) -> Embeddings:
         require_pixels(pixels_BHWC, self._manifest.image.size)
         self.image_batches.append(len(pixels_BHWC))
         await self._work(timeout_s)

@@ -79,11 +79,9 @@ async def tag_batch(
         EncoderDown: the encoder does not answer, or answers nonsense.
     """
     start = time.monotonic()
-    if len(jobs) == 1:
-        pixels_BHWC = jobs[0].pixels_HWC[np.newaxis]
-    else:
-        pixels_BHWC = np.stack([job.pixels_HWC for job in jobs])
-    embeddings_BD = await state.encoder.encode_images(pixels_BHWC, timeout_s=timeout_s)
+    # Not stacked: where there is shared memory, each goes there straight from its decoder.
+    pictures = [job.pixels_HWC for job in jobs]
+    embeddings_BD = await state.encoder.encode_images(pictures, timeout_s=timeout_s)
     encoded = time.monotonic()
     observer.stage_finished("encode", encoded - start, len(jobs))
     require_shape(embeddings_BD, len(jobs), state.manifest.dimension)

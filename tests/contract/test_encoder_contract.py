@@ -141,6 +141,16 @@ async def test_concurrent_calls_do_not_mix_up_their_rows(encoder: Encoder) -> No
         assert float(results[row][0] @ expected[row]) >= 0.999
 
 
+async def test_pictures_need_not_lie_together(encoder: Encoder) -> None:
+    pixels_BHWC = pictures(encoder, 5, seed=3)
+    expected = await encoder.encode_images(pixels_BHWC, timeout_s=10)
+    apart = [pixels_HWC.copy() for pixels_HWC in pixels_BHWC]
+    np.testing.assert_array_equal(await encoder.encode_images(apart, timeout_s=10), expected)
+    for wrong in ([], [*apart, apart[0][:-1]], [apart[0].astype(np.int16)]):
+        with pytest.raises(ValueError, match="pixels must be"):
+            await encoder.encode_images(wrong, timeout_s=5)
+
+
 async def test_wrong_pixels_are_a_bug_of_the_caller(encoder: Encoder) -> None:
     size = encoder.manifest.image.size
     wrong: list[Any] = [

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from inkling_server.encoders import Embeddings, Pixels
+from inkling_server.encoders import Embeddings, PixelBatch
 from inkling_server.errors import (
     ArgumentOutOfRange,
     DeadlineExceeded,
@@ -179,9 +179,9 @@ class HalfBrokenEncoder(FakeEncoder):
 
     mode = ""
 
-    async def encode_images(self, pixels_BHWC: Pixels, *, timeout_s: float) -> Embeddings:
+    async def encode_images(self, pixels_BHWC: PixelBatch, *, timeout_s: float) -> Embeddings:
         embeddings_BD = await super().encode_images(pixels_BHWC, timeout_s=timeout_s)
-        blue_B = (pixels_BHWC[:, 0, 0] == (0, 0, 255)).all(axis=1)
+        blue_B = (np.stack(list(pixels_BHWC))[:, 0, 0] == (0, 0, 255)).all(axis=1)
         if self.mode == "raise" and blue_B.any():
             raise RuntimeError("poison")
         if self.mode == "nan":

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import numpy as np
 import pytest
 
-from inkling_server.encoders import Embeddings, Pixels
+from inkling_server.encoders import Embeddings, PixelBatch
 from inkling_server.errors import GraphVersionNotServed
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.images import ImageLimits
@@ -62,7 +62,7 @@ class TurningEncoder(FakeEncoder):
     def _turn(self, embeddings_BD: Embeddings) -> Embeddings:
         return np.ascontiguousarray(np.roll(embeddings_BD, 37 * self.manifest.version, axis=1))
 
-    async def encode_images(self, pixels_BHWC: Pixels, *, timeout_s: float) -> Embeddings:
+    async def encode_images(self, pixels_BHWC: PixelBatch, *, timeout_s: float) -> Embeddings:
         return self._turn(await super().encode_images(pixels_BHWC, timeout_s=timeout_s))
 
     async def encode_texts(self, texts: Sequence[str], *, timeout_s: float) -> Embeddings:

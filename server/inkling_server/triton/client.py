@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import numpy as np
@@ -93,11 +93,31 @@ class RegionPart:
 
 @dataclass(frozen=True, slots=True)
 class InputTensor:
-    """One named input: the array itself, or its shape and type and where it lies."""
+    """One named input.
+
+    Attributes:
+        name: in the model's configuration.
+        shape: rows first.
+        dtype: of its numbers.
+        content: the array itself, or where it lies.
+    """
 
     name: str
-    array: NDArray[Any]
-    part: RegionPart | None = None
+    shape: tuple[int, ...]
+    dtype: "np.dtype[Any]"
+    content: NDArray[Any] | RegionPart
+
+    @classmethod
+    def of(cls, name: str, array: NDArray[Any]) -> Self:
+        """An input that travels in the message."""
+        return cls(name, array.shape, array.dtype, array)
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """What travels in the message."""
+        if isinstance(self.content, RegionPart):
+            raise TypeError(f"{self.name} lies in shared memory")
+        return self.content
 
 
 class TritonClient:
@@ -253,16 +273,16 @@ def _infer_request(
         model_name=model, model_version="" if version is None else str(version)
     )
     for tensor in inputs:
-        array = tensor.array
         wanted = request.inputs.add(
-            name=tensor.name, datatype=_DATATYPES[array.dtype], shape=array.shape
+            name=tensor.name, datatype=_DATATYPES[tensor.dtype], shape=tensor.shape
         )
-        if tensor.part is None:
-            request.raw_input_contents.append(array.tobytes())
+        content = tensor.content
+        if isinstance(content, RegionPart):
+            wanted.parameters["shared_memory_region"].string_param = content.region
+            wanted.parameters["shared_memory_offset"].int64_param = content.offset_bytes
+            wanted.parameters["shared_memory_byte_size"].int64_param = content.size_bytes
         else:
-            wanted.parameters["shared_memory_region"].string_param = tensor.part.region
-            wanted.parameters["shared_memory_offset"].int64_param = tensor.part.offset_bytes
-            wanted.parameters["shared_memory_byte_size"].int64_param = tensor.part.size_bytes
+            request.raw_input_contents.append(content.tobytes())
     for name in outputs:
         request.outputs.add(name=name)
     return request

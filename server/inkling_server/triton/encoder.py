@@ -21,7 +21,13 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from inkling_server.encoders import Embeddings, EncoderDescription, Pixels, require_pixels
+from inkling_server.encoders import (
+    Embeddings,
+    EncoderDescription,
+    PixelBatch,
+    Pixels,
+    require_pixels,
+)
 from inkling_server.errors import EncoderDown
 from inkling_server.model_manifest import ModelManifest
 from inkling_server.tokens import PhraseTokenizer, TokenBatch
@@ -144,7 +150,7 @@ class TritonEncoder:
             )
         return descriptions
 
-    async def encode_images(self, pixels_BHWC: Pixels, *, timeout_s: float) -> Embeddings:
+    async def encode_images(self, pixels_BHWC: PixelBatch, *, timeout_s: float) -> Embeddings:
         require_pixels(pixels_BHWC, self._manifest.image.size)
         deadline_s = time.monotonic() + timeout_s
         limit = self.max_image_batch
@@ -198,10 +204,14 @@ class TritonEncoder:
         if self._on_close is not None:
             await self._on_close()
 
-    async def _encode_batch(self, pixels_BHWC: Pixels, deadline_s: float) -> Embeddings:
+    async def _encode_batch(self, pixels_BHWC: PixelBatch, deadline_s: float) -> Embeddings:
         await self._take_place(VISION, deadline_s)
         slot = self._slots.take(pixels_BHWC) if self._slots is not None else None
-        tensor = InputTensor("pixels", pixels_BHWC, slot.part if slot else None)
+        if slot is None:
+            tensor = InputTensor.of("pixels", _together(pixels_BHWC))
+        else:
+            shape = (len(pixels_BHWC), *pixels_BHWC[0].shape)
+            tensor = InputTensor("pixels", shape, np.dtype(np.uint8), slot.part)
         try:
             return await self._infer(VISION, [tensor], deadline_s, slot)
         except TritonCallFailed as error:
@@ -212,12 +222,13 @@ class TritonEncoder:
         if self._reopening is None or self._reopening.done():
             self._reopening = asyncio.create_task(self._open_slots(5.0))
         await self._take_place(VISION, deadline_s)
-        return await self._infer(VISION, [InputTensor("pixels", pixels_BHWC)], deadline_s)
+        tensor = InputTensor.of("pixels", _together(pixels_BHWC))
+        return await self._infer(VISION, [tensor], deadline_s)
 
     async def _encode_tokens(self, batch: TokenBatch, deadline_s: float) -> Embeddings:
         inputs = [
-            InputTensor("input_ids", batch.input_ids_BL),
-            InputTensor("attention_mask", batch.attention_mask_BL),
+            InputTensor.of("input_ids", batch.input_ids_BL),
+            InputTensor.of("attention_mask", batch.attention_mask_BL),
         ]
         await self._take_place(TEXT, deadline_s)
         return await self._infer(TEXT, inputs, deadline_s)
@@ -257,7 +268,7 @@ class TritonEncoder:
                 timeout_s=max(0.001, deadline_s - time.monotonic()),
                 on_end=on_end,
             )
-            return self._unit_rows(model, raw_BD, rows=len(inputs[0].array))
+            return self._unit_rows(model, raw_BD, rows=inputs[0].shape[0])
         except TritonCallFailed as error:
             if not error.region_unknown:
                 _log.debug("%s: %s", error, error.detail[:300])
@@ -288,3 +299,8 @@ class TritonEncoder:
             await self._slots.open(timeout_s=timeout_s)
         except (OSError, TritonCallFailed) as error:
             _log.warning("no shared memory with Triton, sending pictures by message: %s", error)
+
+
+def _together(pixels_BHWC: PixelBatch) -> Pixels:
+    """One array of the pictures, C-contiguous."""
+    return pixels_BHWC if isinstance(pixels_BHWC, np.ndarray) else np.stack(pixels_BHWC)

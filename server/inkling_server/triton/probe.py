@@ -52,7 +52,7 @@ class ModelProbe:
             else:
                 # Token numbers and masks: 1 is valid for both.
                 array = np.ones(shape, np.int64 if spec.datatype == "INT64" else np.int32)
-            inputs.append(InputTensor(spec.name, array))
+            inputs.append(InputTensor.of(spec.name, array))
         return cls(client, model, version, inputs, [output.name for output in metadata.outputs])
 
     async def run(self, *, timeout_s: float) -> str:

@@ -15,6 +15,7 @@ import contextlib
 import mmap
 import os
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -69,14 +70,20 @@ class SharedSlots:
     def free_count(self) -> int:
         return len(self._free)
 
-    def take(self, array: NDArray[np.uint8]) -> "Slot | None":
-        """Copies an array into a free slot; None when there is none or the array is too big."""
-        if self._bytes is None or not self._free or array.nbytes > self._slot_bytes:
+    def take(self, rows: Iterable[NDArray[np.uint8]]) -> "Slot | None":
+        """Copies rows one behind the other into a free slot; None when there is none or they are
+        too big."""
+        if self._bytes is None or not self._free:
             return None
-        index = self._free.pop()
-        start = index * self._slot_bytes
-        self._bytes[start : start + array.nbytes] = array.reshape(-1)
-        return Slot(self, self._name, index, RegionPart(self._name, start, array.nbytes))
+        index = self._free[-1]
+        start = end = index * self._slot_bytes
+        for row in rows:
+            begin, end = end, end + row.nbytes
+            if end - start > self._slot_bytes:
+                return None
+            self._bytes[begin:end] = row.reshape(-1)
+        self._free.pop()
+        return Slot(self, self._name, index, RegionPart(self._name, start, end - start))
 
     def give_back(self, name: str, index: int) -> None:
         """Frees a slot; slots of a region that is gone are forgotten."""

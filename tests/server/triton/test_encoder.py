@@ -110,7 +110,7 @@ async def test_nobody_there_is_encoder_down(
 async def test_request_that_cannot_be_written_still_ends(triton_server: TritonServer) -> None:
     client = TritonClient(triton_server.address)
     ended: list[bool] = []
-    odd = InputTensor("pixels", np.zeros(1, np.complex64))
+    odd = InputTensor.of("pixels", np.zeros(1, np.complex64))
     with pytest.raises(KeyError):
         await client.infer("m", 1, [odd], ["y"], timeout_s=1, on_end=lambda: ended.append(True))
     assert ended == [True]

@@ -191,7 +191,7 @@ async def test_busy_model_is_not_taken_for_a_hanging_one(
     states: list[str] = []
     server.on_state_change.append(states.append)
     client = TritonClient(server.address)
-    tensor = InputTensor("x", np.ones((8, 4), np.uint8))
+    tensor = InputTensor.of("x", np.ones((8, 4), np.uint8))
     # Twelve full batches: a probe waits far longer than it is given.
     await asyncio.gather(
         *(client.infer("toy", 1, [tensor], ["embedding"], timeout_s=20) for _ in range(12))

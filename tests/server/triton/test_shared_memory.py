@@ -50,21 +50,21 @@ def left_in_shm() -> list[Path]:
 async def test_slots_run_out_and_come_back(slots: SharedSlots) -> None:
     await slots.open(timeout_s=1)
     data = np.arange(SLOT_BYTES, dtype=np.uint8)
-    first, second = slots.take(data), slots.take(data)
+    first, second = slots.take([data]), slots.take([data])
     assert first is not None
     assert second is not None
     assert first.part.offset_bytes != second.part.offset_bytes
-    assert slots.take(data) is None
+    assert slots.take([data]) is None
     first.give_back()
     assert slots.free_count == 1
-    again = slots.take(data[:10])
+    again = slots.take([data[:10]])
     assert again is not None
     assert again.part.size_bytes == 10
 
 
 async def test_too_big_for_a_slot_is_refused(slots: SharedSlots) -> None:
     await slots.open(timeout_s=1)
-    assert slots.take(np.zeros(SLOT_BYTES + 1, np.uint8)) is None
+    assert slots.take([np.zeros(SLOT_BYTES + 1, np.uint8)]) is None
     assert slots.free_count == 2
 
 
@@ -86,14 +86,14 @@ async def test_refused_region_leaves_nothing(slots: SharedSlots, registry: Regis
     with pytest.raises(TritonCallFailed):
         await slots.open(timeout_s=1)
     assert left_in_shm() == before
-    assert slots.take(np.zeros(1, np.uint8)) is None
+    assert slots.take([np.zeros(1, np.uint8)]) is None
 
 
 async def test_slot_of_an_old_region_does_not_come_back_into_the_new_one(
     slots: SharedSlots,
 ) -> None:
     await slots.open(timeout_s=1)
-    old = slots.take(np.zeros(1, np.uint8))
+    old = slots.take([np.zeros(1, np.uint8)])
     assert old is not None
     await slots.open(timeout_s=1)  # Triton was restarted
     assert slots.free_count == 2

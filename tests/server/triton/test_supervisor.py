@@ -65,7 +65,7 @@ async def test_two_run_side_by_side(toy_repository: Path, tmp_path: Path) -> Non
         assert first.address != second.address
         await first.stop()
         client = TritonClient(second.address)
-        tensor = InputTensor("x", np.zeros((1, 4), np.uint8))
+        tensor = InputTensor.of("x", np.zeros((1, 4), np.uint8))
         (embedding_BD,) = await client.infer("toy", 1, [tensor], ["embedding"], timeout_s=5)
         assert embedding_BD.tolist() == [[0.5] * 4]  # a row of ones, made length 1
         await client.close()
@@ -103,7 +103,7 @@ async def test_one_request_that_fails_does_not_fail_its_batch(
     client = TritonClient(server.address)
 
     async def ask(number: int) -> list[float]:
-        tensor = InputTensor("x", np.full((1, 4), number, np.uint8))
+        tensor = InputTensor.of("x", np.full((1, 4), number, np.uint8))
         (embedding_BD,) = await client.infer("toy", 1, [tensor], ["embedding"], timeout_s=5)
         return [float(value) for value in embedding_BD[0]]
 

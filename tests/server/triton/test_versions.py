@@ -66,7 +66,7 @@ class Asking:
         self.failures: list[str] = []
 
     async def _run(self) -> None:
-        tensor = InputTensor("x", np.zeros((1, 4), np.uint8))
+        tensor = InputTensor.of("x", np.zeros((1, 4), np.uint8))
         while True:
             try:
                 await self._client.infer(
