@@ -2,7 +2,10 @@
 
 A slot is held from a request's arrival to its answer. On a full server, unary calls are refused at
 once with a hint when to retry; streams wait in line, first come first served, and nobody overtakes
-the line. Bookkeeping only: it knows nothing of pictures, batches or gRPC. One event loop owns it.
+the line. A busy server also refuses who would be gone before their turn: taking them in would spend
+on them what others are still there to receive, and a server that is only just too slow would answer
+nobody in time. Bookkeeping only: it knows nothing of pictures, batches or gRPC. One event loop owns
+it.
 """
 
 import asyncio
@@ -14,6 +17,8 @@ from inkling_server.errors import Overloaded, ShuttingDown
 
 _RATE_WINDOW = 64
 _MIN_RETRY_S, _MAX_RETRY_S = 0.05, 10.0
+# Below this share of its capacity a server is not busy, and a rate says little about the next turn.
+_BUSY_SHARE = 0.25
 # Before anything was ever finished: one batch's time on a slow CPU, roughly.
 _UNKNOWN_RETRY_S = 1.0
 
@@ -91,8 +96,18 @@ class Admission:
         """Returns as soon as no slot is held."""
         await self._empty.wait()
 
-    async def enter(self, *, wait: bool) -> None:
-        """What `slot` does at its beginning; `leave` is its end."""
+    async def enter(self, *, wait: bool, patience_s: float | None = None) -> None:
+        """What `slot` does at its beginning; `leave` is its end.
+
+        Args:
+            wait: as in `slot`.
+            patience_s: how long a caller who does not wait in line waits for the answer; None: for
+                as long as it takes.
+
+        Raises:
+            Overloaded, ShuttingDown: as `slot`; Overloaded also where a busy server's recent rate
+                says that the answer would come too late.
+        """
         if self._closed:
             raise ShuttingDown()
         if wait:
@@ -100,15 +115,20 @@ class Admission:
                 await self._stand_in_line()
             else:
                 self._take()
-        elif self._used < self.capacity:
-            self._take()
-        else:
+        elif self._used >= self.capacity or self._too_late(patience_s):
             raise Overloaded(self.retry_after_s())
+        else:
+            self._take()
 
-    def leave(self) -> None:
-        """Gives a slot back; the head of the line gets it."""
+    def leave(self, *, answered: bool = True) -> None:
+        """Gives a slot back; the head of the line gets it.
+
+        Args:
+            answered: the work was done. Whoever gave up says nothing about how fast it is done.
+        """
         self._used -= 1
-        self._departures.append(self._clock())
+        if answered:
+            self._departures.append(self._clock())
         self._call_next()
         if self._used == 0:
             self._past_rate = self._rate() or self._past_rate
@@ -125,8 +145,14 @@ class Admission:
                 self._call_next()
             elif waiter.exception() is None:
                 # The slot was handed over and the new owner cancelled in the same turn of the loop.
-                self.leave()
+                self.leave(answered=False)
             raise
+
+    def _too_late(self, patience_s: float | None) -> bool:
+        if patience_s is None or self._used < self.capacity * _BUSY_SHARE:
+            return False
+        rate = self._rate()
+        return rate is not None and self._used / rate > patience_s
 
     def _take(self) -> None:
         if self._used == 0:
@@ -145,7 +171,7 @@ class Admission:
                 waiter.set_result(None)
 
     def _rate(self) -> float | None:
-        """Departures a second since the server was last idle (at most the last few); None: none."""
+        """Answers a second since the server was last idle (at most the last few); None: none."""
         if len(self._departures) < 2:
             return None
         elapsed_s = self._clock() - self._departures[0]
@@ -163,5 +189,5 @@ class _Slot:
     async def __aenter__(self) -> None:
         await self._admission.enter(wait=self._wait)
 
-    async def __aexit__(self, *_: object) -> None:
-        self._admission.leave()
+    async def __aexit__(self, kind: object, *_: object) -> None:
+        self._admission.leave(answered=kind is None)

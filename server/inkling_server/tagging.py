@@ -250,7 +250,7 @@ class Tagger:
 
     def _slot(self, query: TagQuery) -> "_Slot":
         """Holds one slot of the capacity during an `async with` block."""
-        return _Slot(self._admission, self._observer, wait=query.wait)
+        return _Slot(self._admission, self._observer, query)
 
     def _validate(self, query: TagQuery) -> None:
         if len(query.image) > self._image_limits.max_bytes:
@@ -364,22 +364,25 @@ class Tagger:
 class _Slot:
     """One picture's place on the server. A class: see `Admission.slot`."""
 
-    __slots__ = ("_admission", "_observer", "_wait")
+    __slots__ = ("_admission", "_observer", "_query")
 
-    def __init__(self, admission: Admission, observer: TagObserver, *, wait: bool) -> None:
-        self._admission, self._observer, self._wait = admission, observer, wait
+    def __init__(self, admission: Admission, observer: TagObserver, query: TagQuery) -> None:
+        self._admission, self._observer, self._query = admission, observer, query
 
     async def __aenter__(self) -> None:
         start = time.monotonic()
+        patience_s = None
+        if self._query.deadline is not None:
+            patience_s = self._query.deadline - asyncio.get_running_loop().time()
         try:
-            await self._admission.enter(wait=self._wait)
+            await self._admission.enter(wait=self._query.wait, patience_s=patience_s)
         except Overloaded:
             self._observer.overloaded()
             raise
         self._observer.stage_finished("admission", time.monotonic() - start, 1)
 
     async def __aexit__(self, _: object, error: BaseException | None, *__: object) -> None:
-        self._admission.leave()
+        self._admission.leave(answered=error is None)
         # The reader of texts has room of its own.
         if isinstance(error, Overloaded):
             self._observer.overloaded()

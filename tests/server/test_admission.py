@@ -150,6 +150,48 @@ async def test_idle_time_does_not_slow_the_retry_hint() -> None:
         assert admission.retry_after_s() == pytest.approx(0.1)
 
 
+async def test_a_busy_server_refuses_who_would_be_gone_before_the_answer() -> None:
+    now = 0.0
+    admission = Admission(8, clock=lambda: now)
+    for _ in range(3):
+        await admission.enter(wait=False, patience_s=0.001)  # nothing is known yet
+    now += 1.0
+    admission.leave()  # 1 a second, 2 inside: the next answer is due in 2 s
+    with pytest.raises(Overloaded) as caught:
+        await admission.enter(wait=False, patience_s=1.9)
+    assert caught.value.retry_after_s == pytest.approx(2.0)
+    await admission.enter(wait=False, patience_s=2.1)
+    await admission.enter(wait=False)  # who waits for as long as it takes may come in
+    await admission.enter(wait=True, patience_s=0.1)
+    assert admission.used == 5
+
+
+async def test_a_server_that_is_not_busy_takes_everybody() -> None:
+    now = 0.0
+    admission = Admission(100, clock=lambda: now)
+    for _ in range(25):
+        await admission.enter(wait=False)
+    now += 1.0
+    admission.leave()
+    await admission.enter(wait=False, patience_s=0.001)
+    with pytest.raises(Overloaded):
+        await admission.enter(wait=False, patience_s=0.001)
+
+
+async def test_who_gave_up_says_nothing_about_the_rate() -> None:
+    now = 0.0
+    admission = Admission(8, clock=lambda: now)
+    for _ in range(6):
+        await admission.enter(wait=False)
+    now += 1.0
+    admission.leave()
+    for _ in range(3):
+        admission.leave(answered=False)
+    # 1 a second and 2 inside, not 4 a second.
+    with pytest.raises(Overloaded):
+        await admission.enter(wait=False, patience_s=1.5)
+
+
 @pytest.mark.parametrize(("capacity", "reserved"), [(0, 0), (2, 2), (2, -1)])
 def test_senseless_limits_are_refused(capacity: int, reserved: int) -> None:
     with pytest.raises(ValueError, match="must be"):
