@@ -134,3 +134,35 @@ def test_teacher_loss_is_the_divergence_of_trusted_pictures() -> None:
     loss = losses.teacher_loss(logits_BK, teacher_BK, torch.tensor([1.0, 0.0]))
     divergence = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
     assert loss.item() == pytest.approx(divergence / 2)
+
+
+def test_first_tags_loss_is_least_with_own_tags_before_implied_ones() -> None:
+    strengths_BV = torch.tensor([[1.0, 0.9, 0.0, 0.0]])
+    named_BV = torch.tensor([[True, False, False, False]])
+    ignored_BV = torch.tensor([[False, False, False, True]])
+
+    def of(*logits: float) -> float:
+        found = losses.first_tags_loss(
+            torch.tensor([logits], dtype=torch.float32),
+            strengths_BV,
+            named_BV,
+            ignored_BV,
+            share=0.3,
+        )
+        return found.item()
+
+    assert of(4, 2, 0, 0) < of(2, 4, 0, 0) < of(0, 2, 4, 0)
+    assert of(4, 2, 0, 9) == pytest.approx(of(4, 2, 0, -9))  # ignored
+    total = math.log(math.exp(4) + math.exp(2) + 1)
+    wanted = ((total - 4) * 1.0 + (total - 2) * 0.27) / 1.27
+    assert of(4, 2, 0, 0) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_first_tags_loss_asks_nothing_of_pictures_without_tags() -> None:
+    logits_BV = torch.randn(2, 3, requires_grad=True)
+    nothing_BV = torch.zeros(2, 3)
+    loss = losses.first_tags_loss(logits_BV, nothing_BV, nothing_BV > 0, nothing_BV > 0, share=0.3)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.item() == 0.0
+    assert logits_BV.grad is not None
+    assert float(logits_BV.grad.abs().sum()) == 0.0

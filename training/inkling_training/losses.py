@@ -6,6 +6,7 @@
     margin_contrastive_loss right pairs close, wrong ones at least a margin apart
     caption_loss            say the caption word by word (CoCa)
     soft_tag_loss           each pair alone with soft targets and weights, over a whole vocabulary
+    first_tags_loss         a picture's own tags come before all others of the vocabulary
     teacher_loss            keep a classifier's opinion of the picture
 
 Nothing here knows where targets come from. A pair may be right, wrong, or *ignored*: not known to
@@ -136,6 +137,33 @@ def soft_tag_loss(logits_BT: Tensor, targets_BT: Tensor, weights_BT: Tensor) -> 
     """Binary cross-entropy with soft targets, weighted, summed over tags, mean over pictures."""
     terms = functional.binary_cross_entropy_with_logits(logits_BT, targets_BT, reduction="none")
     return (terms * weights_BT).sum(dim=1).mean()
+
+
+def first_tags_loss(
+    logits_BV: Tensor, targets_BV: Tensor, named_BV: Tensor, ignored_BV: Tensor, share: float
+) -> Tensor:
+    """Cross-entropy from a picture to the whole vocabulary: its own tags first, the implied next.
+
+    A picture's target is spread over its own tags, which weigh 1, and over what they imply, in
+    proportion to `share` x strength; mean over pictures that have a tag of their own. Where
+    `soft_tag_loss` is content once "animal" and "dog" are both likely, this one wants "dog" before
+    "animal". Source: Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach"
+    (2007), top-one probabilities.
+
+    Args:
+        logits_BV: scaled cosines.
+        targets_BV: strengths in [0, 1], 1 for own tags.
+        named_BV: bool: the picture's own tags.
+        ignored_BV: bool: neither for nor against, unless they have a strength.
+        share: in [0, 1], what an implied tag of strength 1 weighs beside an own one.
+    """
+    wanted_BV = torch.where(named_BV, 1.0, share * targets_BV)
+    has_B = named_BV.any(dim=1)
+    if not has_B.any():
+        return logits_BV.new_zeros(()) * logits_BV.sum()
+    logits_BV = logits_BV.masked_fill(ignored_BV & (wanted_BV <= 0), -1e4)
+    terms_B = (logits_BV.log_softmax(dim=1) * wanted_BV).sum(dim=1)
+    return -(terms_B[has_B] / wanted_BV.sum(dim=1)[has_B]).mean()
 
 
 def teacher_loss(logits_BK: Tensor, teacher_BK: Tensor, trust_B: Tensor) -> Tensor:

@@ -40,14 +40,19 @@ def _targets() -> TagTargets:
     return TagTargets(gold, gold, labels, np.ones(3, np.float32), nothing)
 
 
-def _losses(model: small_model.SmallModel, sizes: list[int]) -> dict[str, torch.Tensor]:
+_SHIPPED = Weights()
+
+
+def _losses(
+    model: small_model.SmallModel, sizes: list[int], weights: Weights = _SHIPPED
+) -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
     asked = SmallLosses(
         model,
         torch.randn(6, 2, 12),
         _targets(),
         dimensions=sizes,
-        weights=Weights(),
+        weights=weights,
         kind="infonce",
     )
     channels = model.head.classifier.in_features
@@ -73,6 +78,32 @@ def test_the_whole_embedding_counts_most(model: small_model.SmallModel) -> None:
         share = small_losses._NESTED_WEIGHT
         mean = (whole[name].item() + share * half[name].item()) / (1 + share)
         assert both[name].item() == pytest.approx(mean, rel=1e-5)
+
+
+def test_own_tags_first_and_a_kept_opinion_are_asked_for_by_weight(
+    model: small_model.SmallModel,
+) -> None:
+    plain = _losses(model, [8], Weights(first=0.0, keep=0.0))
+    found = _losses(model, [8], Weights(first=2.0, keep=3.0))
+    assert set(found) - set(plain) == {"first", "keep"}
+    more = 2 * found["first"].item() + 3 * found["keep"].item()
+    assert found["loss"].item() == pytest.approx(plain["loss"].item() + more, rel=1e-5)
+
+
+def test_an_opinion_that_was_kept_costs_nothing(model: small_model.SmallModel) -> None:
+    asked = SmallLosses(
+        model,
+        torch.randn(6, 2, 12),
+        _targets(),
+        dimensions=[8],
+        weights=Weights(keep=1.0),
+        kind="infonce",
+    )
+    regions_BPC = torch.randn(3, 2, model.head.classifier.in_features)
+    said_BK = model.head.classifier(regions_BPC[:, 0])
+    rows, rng = np.arange(3), np.random.default_rng(0)
+    assert asked(regions_BPC, said_BK, rows, rng)["keep"].item() == pytest.approx(0.0, abs=1e-5)
+    assert asked(regions_BPC, -said_BK, rows, rng)["keep"].item() > 0.01
 
 
 def test_every_part_but_the_trunk_gets_a_gradient(model: small_model.SmallModel) -> None:

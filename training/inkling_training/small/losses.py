@@ -3,7 +3,9 @@
     tags       every interest, softly, with weights for what nobody labelled
     virtual    the same on mixtures of classifier labels, without a picture
     contrast   pictures find their gold tags among the batch's, in varied wordings
-    teacher    the classifier's opinion survives
+    first      a picture's own tags come before what they imply, and before all others
+    teacher    the classifier's opinion survives in the embedding
+    keep       and in the tuned tail: it tells apart what no training picture shows
     drift      the text projection stays near its start
 
 It knows no loop and no files.
@@ -35,17 +37,23 @@ _TOLD_SCALE = 20.0
 # What a nested size counts beside the whole embedding: counted as much, the small ones seem to
 # take room from it.
 _NESTED_WEIGHT = 0.15
+_IMPLIED_SHARE = 0.3  # what an implied tag weighs beside an own one in "first"
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What each loss counts; `unlabelled` is the weight of a tag that nobody said is there."""
+    """What each loss counts; `unlabelled` is the weight of a tag that nobody said is there.
+
+    A loss of weight 0 is not computed.
+    """
 
     tags: float = 0.1
     virtual: float = 0.1
     contrast: float = 0.5
     teacher: float = 1.0
     drift: float = 5.0
+    first: float = 0.0
+    keep: float = 0.0
     unlabelled: float = 0.3
 
 
@@ -93,7 +101,8 @@ class SmallLosses:
         heard_B1 = torch.from_numpy(
             (rng.random((len(rows), 1)) > _SILENCED_SHARE).astype(np.float32)
         )
-        pictures_BD = head.embed(*head.evidence(regions_BPC), heard_B1)
+        told_by_tail_BK, summary_BX = head.evidence(regions_BPC)
+        pictures_BD = head.embed(told_by_tail_BK, summary_BX, heard_B1)
         phrases_VD = model.project(self._pooled_VRH[:, 0])
         names_KD = model.project(model.label_names_KH)
 
@@ -108,6 +117,10 @@ class SmallLosses:
         trust_B = torch.from_numpy(targets.trusted_N[rows])
 
         parts: dict[str, list[Tensor]] = {"tags": [], "virtual": [], "contrast": [], "teacher": []}
+        if weights.first:
+            parts["first"] = []
+            strengths_BV = torch.from_numpy(targets.implied_NV[rows].toarray())
+            near_BV = torch.from_numpy(targets.near_gold_NV[rows].toarray()) > 0
         shares = torch.tensor([1.0] + [_NESTED_WEIGHT] * (len(self._dimensions) - 1))
         shares /= shares.sum()
         for size in self._dimensions:
@@ -126,8 +139,20 @@ class SmallLosses:
                 self._silent_K, -1e4
             )
             parts["teacher"].append(losses.teacher_loss(told_BK, teacher_BK, trust_B))
+            if weights.first:
+                ranked_BV = self._model.scales["contrast"].exp() * pictures @ phrases.T
+                parts["first"].append(
+                    losses.first_tags_loss(
+                        ranked_BV, strengths_BV, gold_BV, near_BV, _IMPLIED_SHARE
+                    )
+                )
         means = {name: torch.stack(values) @ shares for name, values in parts.items()}
         means["drift"] = (model.projection.weight - model.first_projection_DH).square().sum()
+        if weights.keep:
+            silenced_BK = teacher_logits_BK.masked_fill(self._silent_K, -1e4)
+            means["keep"] = losses.teacher_loss(
+                told_by_tail_BK, silenced_BK.softmax(dim=-1), torch.ones(len(rows))
+            )
         loss = sum(
             (getattr(weights, name) * value for name, value in means.items()), torch.zeros(())
         )

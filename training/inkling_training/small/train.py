@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = _arguments(arguments)
 
     # ---- data, towers, vocabulary
-    torch.manual_seed(args.seed)
+    torch.manual_seed(args.first_seed)
     if args.threads:
         torch.set_num_threads(args.threads)
     held_out = set(json.loads(args.hold_out.read_text())) if args.hold_out else set()
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
         pooled_VRH,
         targets,
         dimensions=args.dimensions,
-        weights=Weights(),
+        weights=Weights(first=args.first_weight, keep=args.keep_weight),
         kind=args.contrast,
     )
     half = torch.autocast("cpu", torch.bfloat16, enabled=args.precision == "bf16")
@@ -205,6 +205,18 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--renderings", type=int, default=4, help="wordings of each interest")
     parser.add_argument("--contrast", choices=["infonce", "sigmoid"], default="infonce")
+    parser.add_argument(
+        "--first-weight",
+        type=float,
+        default=Weights().first,
+        help="of the loss that puts own tags before implied ones",
+    )
+    parser.add_argument(
+        "--keep-weight",
+        type=float,
+        default=Weights().keep,
+        help="of the loss that keeps the classifier's opinion in the tuned tail",
+    )
     parser.add_argument("--name-share", type=float, default=small_model.NAME_SHARE)
     parser.add_argument("--average-decay", type=float, default=0.0, help="of averaged weights")
     parser.add_argument(
@@ -218,7 +230,13 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--hold-out", type=Path, default=None, help="JSON list of tags never to be trained on"
     )
     parser.add_argument("--exclude", nargs="*", default=[], help="sources never to be trained on")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn in every step")
+    parser.add_argument(
+        "--first-seed",
+        type=int,
+        default=0,
+        help="of the weights before the first step; runs whose weights are to be averaged share it",
+    )
     parser.add_argument(
         "--threads",
         type=int,
