@@ -67,7 +67,7 @@ class GetInfoResponse(_message.Message):
     reads_text: _builtins.bool
     """Whether ContentContext.read_text has any effect."""
     speech_recognizer: _builtins.str
-    """What recognises speech in videos, for example "pocketsphinx 5.1"; empty: nothing does."""
+    """What recognises speech in videos, for example "moonshine-voice 0.0.69"; empty: nothing does."""
     @_builtins.property
     def limits(self) -> Global___Limits: ...
     @_builtins.property

@@ -4,7 +4,7 @@
 
     recognizer                what a recogniser is, and which there are
     voice                     where somebody speaks: all else costs little and gives no words
-    pocketsphinx_recognizer   the default: English, model and all in its package (extra `speech`)
+    moonshine_recognizer      the default: English, model and all in a package (extra `speech`)
     whisper_recognizer        faster-whisper on a model directory of the user's
     process, worker           the process, and the gateway's end of it
 

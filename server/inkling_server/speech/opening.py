@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from inkling_server.speech.recognizer import (
+    MOONSHINE,
     OFF,
-    POCKETSPHINX,
     SpeechRecognizer,
     speech_problem,
 )
@@ -23,10 +23,10 @@ def open_recognizer(spec: str) -> SpeechRecognizer:
     if problem:
         raise ValueError(f"speech recogniser: {problem}")
     kind, _, folder = spec.partition(":")
-    if kind == POCKETSPHINX:
-        from inkling_server.speech.pocketsphinx_recognizer import PocketsphinxRecognizer
+    if kind == MOONSHINE:
+        from inkling_server.speech.moonshine_recognizer import MoonshineRecognizer
 
-        return PocketsphinxRecognizer()
+        return MoonshineRecognizer()
     from inkling_server.speech.whisper_recognizer import WhisperRecognizer
 
     return WhisperRecognizer(Path(folder))

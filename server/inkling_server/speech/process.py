@@ -5,7 +5,7 @@
 The gateway starts it (`SpeechWorker`); nobody types it. It talks over the socket that is its
 standard input, as `refresh.pipe` says:
 
-    {"type": "ready", "name": "pocketsphinx 5.1.1"}                    process -> gateway
+    {"type": "ready", "name": "moonshine-voice 0.0.69"}               process -> gateway
     {"type": "transcribe", "rate_hz": 16000, "bytes": 64000} + int16   gateway -> process
     {"type": "said", "said": [["hello there", 0.3, 1.1, 0.9]]}         process -> gateway
     {"type": "failed", "problem": "MemoryError"}                       the same

@@ -1,7 +1,7 @@
 """What a speech recogniser is, and which there are.
 
     off                   none
-    pocketsphinx          English, read speech; its package brings its model
+    moonshine             English; the package moonshine-voice brings its model
     faster-whisper:DIR    Whisper in CTranslate2's format; nothing is ever downloaded
 
 Opening one imports its package, which only the process does (`speech.process`). This module knows
@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 RATE_HZ = 16_000
 OFF = "off"
-POCKETSPHINX = "pocketsphinx"
+MOONSHINE = "moonshine"
 WHISPER = "faster-whisper"
-ALLOWED = f"{OFF}, {POCKETSPHINX}, {WHISPER}:DIR"
+MOONSHINE_FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
+_PACKAGES = {MOONSHINE: "moonshine-voice"}
+ALLOWED = f"{OFF}, {MOONSHINE}, {WHISPER}:DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class SpeechRecognizer(Protocol):
     """Turns speech into words, one sound at a time; blocking.
 
     Attributes:
-        name: and version, for people: "pocketsphinx 5.1.1".
+        name: and version, for people: "moonshine-voice 0.0.69".
     """
 
     @property
@@ -82,10 +84,18 @@ def speech_problem(spec: str) -> str:
     kind, _, folder = spec.partition(":")
     if spec == OFF:
         return ""
-    if kind not in (POCKETSPHINX, WHISPER) or (kind == POCKETSPHINX and spec != kind):
+    if kind not in (MOONSHINE, WHISPER) or (kind == MOONSHINE and spec != kind):
         return f"no such recogniser; allowed: {ALLOWED}"
-    if find_spec("pocketsphinx") is None:  # the others use its voice detector
-        return "the package pocketsphinx is not installed; it comes with the extra speech"
+    needed = {"webrtcvad": "webrtcvad-wheels"}  # tells both where somebody speaks
+    if kind == MOONSHINE:
+        needed |= {"onnxruntime": "onnxruntime", "moonshine_voice": "moonshine-voice"}
+    for module, package in needed.items():
+        if find_spec(module) is None:
+            return f"the package {package} is not installed; it comes with the extra speech"
+    if kind == MOONSHINE and moonshine_folder() is None:
+        return (
+            "this release of moonshine-voice brings no model; the extra speech names one that does"
+        )
     if kind == WHISPER:
         if find_spec("faster_whisper") is None:
             return "the package faster-whisper is not installed"
@@ -94,13 +104,24 @@ def speech_problem(spec: str) -> str:
     return ""
 
 
+def moonshine_folder() -> Path | None:
+    """Where the package moonshine-voice has its model, None where it has none."""
+    found = find_spec("moonshine_voice")
+    for place in (found.submodule_search_locations or ()) if found is not None else ():
+        folder = Path(place) / "assets" / "tiny-en"
+        if all((folder / name).is_file() for name in MOONSHINE_FILES):
+            return folder
+    return None
+
+
 def recognizer_name(spec: str) -> str:
     """What people read of a recogniser, "" for none: package, version and its model's folder."""
     kind, _, folder = spec.partition(":")
     if spec == OFF:
         return ""
     try:
-        named = f"{kind} {version(kind)}"
+        package = _PACKAGES.get(kind, kind)
+        named = f"{package} {version(package)}"
     except PackageNotFoundError:
         return kind
     return f"{named} ({Path(folder).name})" if folder else named

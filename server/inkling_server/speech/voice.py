@@ -3,7 +3,7 @@
     samples ─► frames of 30 ms ─► loud? ─► WebRTC's detector ─► joined ─► voice-like? ─► stretches
 
 Recognising costs a hundred times what this costs, and invents words where nobody speaks. WebRTC's
-detector (Gaussian mixtures over six bands; pocketsphinx carries it) takes some tones and noises for
+detector (Gaussian mixtures over six bands) takes some tones and noises for
 voices, so what it finds must also swell and fade as syllables do: speech's level moves by 10 dB and
 more within a second, that of noise, hum and held chords does not. It knows no words; song, gusts
 and rhythmic music pass.
@@ -101,13 +101,13 @@ def _levels_db(samples_N: NDArray[np.int16]) -> NDArray[np.float32]:
 def _voiced(
     samples_N: NDArray[np.int16], levels_F: NDArray[np.float32], settings: VoiceSettings
 ) -> NDArray[np.bool_]:
-    from pocketsphinx import Vad  # heavy, and of an extra
+    from webrtcvad import Vad  # of an extra
 
-    detector = Vad(settings.strictness, RATE_HZ, FRAME / RATE_HZ)
+    detector = Vad(settings.strictness)
     voiced_F = levels_F >= settings.least_level_db
     for frame in np.flatnonzero(voiced_F):
         sound = samples_N[frame * FRAME : (frame + 1) * FRAME].tobytes()
-        voiced_F[frame] = detector.is_speech(sound)
+        voiced_F[frame] = detector.is_speech(sound, RATE_HZ)
     return voiced_F
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from inkling_server.images import cut
 from inkling_server.model_manifest import PixelSpec
+from inkling_server.video.captions import cleaned
 from inkling_server.video.records import FULL_LONG_SIDE
 from inkling_server.video.sampling import GRID, Thumbnail
 
@@ -83,8 +84,8 @@ def quarter_turns(frame: Any) -> int:
 
 
 def square(pixels_HW3: NDArray[np.uint8], spec: PixelSpec) -> NDArray[np.uint8]:
-    """The encoder's pixels [S, S, 3], cut as pictures are."""
-    return cut(pixels_HW3, spec)
+    """The encoder's pixels [S, S, 3]: without captions and bars, cut as pictures are."""
+    return cut(cleaned(pixels_HW3), spec)
 
 
 def jpeg(pixels_HW3: NDArray[np.uint8]) -> bytes:

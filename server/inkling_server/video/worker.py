@@ -27,6 +27,7 @@ import av
 from inkling_server.child_process import end_with_parent
 from inkling_server.errors import InklingError, VideoInvalid, VideoTooLarge
 from inkling_server.model_manifest import PixelSpec
+from inkling_server.video import captions
 from inkling_server.video.pipe import Message, PipeBroken, pack, receive
 from inkling_server.video.reading import Wanted, read_video
 from inkling_server.video.records import Video, VideoLimits
@@ -113,10 +114,12 @@ def _send(writer: BinaryIO, data: bytes) -> None:
 
 
 def _load_everything() -> None:
-    """Imports what PyAV would import when it first meets something: later no file can be opened."""
+    """Imports what would be imported when it is first needed: later no file can be opened."""
     for module in pkgutil.walk_packages(av.__path__, "av."):
         if not module.name.endswith(("__main__", "datasets")):
             importlib.import_module(module.name)
+    # numpy imports parts of itself when they are called.
+    captions.cleaned(captions.example())
 
 
 def _limit(limits: VideoLimits, idle_bytes: int) -> None:

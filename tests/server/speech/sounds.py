@@ -2,6 +2,8 @@
 
 `dog_in_the_lake.wav` was made with flite's voice "rms" (flite 2.2, a BSD-like licence):
 flite -voice rms --setf duration_stretch=0.9 -o dog_in_the_lake.wav -t TEXT
+`calculated_voice.wav` was made with espeak-ng 1.51 (GPL, which does not extend to what it says):
+espeak-ng -v en-us -s 160 --stdout TEXT, at 16 kHz.
 """
 
 import wave
@@ -15,8 +17,17 @@ Samples = NDArray[np.int16]
 
 
 def dog_in_the_lake() -> Samples:
-    """A synthetic voice that says "my dog loves to swim in the lake every summer", 2.9 s."""
-    with wave.open(str(Path(__file__).parent / "dog_in_the_lake.wav")) as file:
+    """A voice of recordings that says "my dog loves to swim in the lake every summer", 2.9 s."""
+    return _read("dog_in_the_lake.wav")
+
+
+def calculated_voice() -> Samples:
+    """A voice made of formulas that says "my dog loves to swim in the lake every summer"."""
+    return _read("calculated_voice.wav")
+
+
+def _read(name: str) -> Samples:
+    with wave.open(str(Path(__file__).parent / name)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE_HZ, 1, 2)
         return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 

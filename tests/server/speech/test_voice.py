@@ -8,7 +8,7 @@ import pytest
 from inkling_server.speech.voice import Stretch, VoiceSettings, find_speech
 from tests.server.speech.sounds import RATE_HZ, Samples, chord, dog_in_the_lake, noise, silence
 
-pytest.importorskip("pocketsphinx")
+pytest.importorskip("webrtcvad")
 
 
 def test_speech_between_silences_is_found_where_it_is() -> None:

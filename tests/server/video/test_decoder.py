@@ -9,8 +9,11 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
+import simplejpeg
+from PIL import Image, ImageDraw, ImageFont
 
 pytest.importorskip("av")
 
@@ -77,6 +80,38 @@ async def test_a_video_comes_back_whole(decoder: VideoDecoder, clip: Path) -> No
     assert len(video.sound.samples_N) == pytest.approx(64_000, abs=2_000)
     assert video.facts.video_codec == "h264"
     assert video.facts.audio_codec == "aac"
+
+
+async def test_captions_are_not_in_the_pixels_and_stay_in_the_picture(
+    decoder: VideoDecoder, tmp_path: Path
+) -> None:
+    image = Image.new("RGBA", (640, 360), (0, 0, 0, 0))
+    ImageDraw.Draw(image).text(
+        (320, 180),
+        "what a day it was",
+        font=ImageFont.load_default(40),
+        anchor="mm",
+        stroke_width=3,
+        stroke_fill=(0, 0, 0, 255),
+    )
+    photo = texture(1, (640, 360)) // 2 + 60
+    videos = [
+        await _decode(decoder, make_video(tmp_path / f"{n}.mp4", [scene], size=(640, 360)))
+        for n, scene in enumerate(
+            [Scene(photo, 1.0), Scene(photo, 1.0, overlay=np.asarray(image, np.uint8))]
+        )
+    ]
+    plain, captioned = (video.frames[0] for video in videos)
+    pixels = np.abs(plain.pixels_SS3.astype(np.int16) - captioned.pixels_SS3)
+    assert plain.full is not None
+    assert captioned.full is not None
+    full_1, full_2 = (
+        simplejpeg.decode_jpeg(one).astype(int) for one in (plain.full, captioned.full)
+    )
+
+    assert pixels.max() < 60
+    assert pixels.mean() < 2
+    assert np.abs(full_1 - full_2).max() > 150
 
 
 async def test_a_process_serves_many_videos_and_none_stays(clip: Path) -> None:
