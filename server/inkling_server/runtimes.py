@@ -1,7 +1,8 @@
-"""Runs one encoder's file on the CPU, by OpenVINO or by ONNX Runtime.
+"""Runs one encoder's file: on the CPU by OpenVINO or ONNX Runtime, on a GPU by ONNX Runtime.
 
     version folder: model.onnx                     what every runtime reads
                     model.xml, model.bin, if any   the same for OpenVINO, made from torch: faster
+                    model_f16.onnx, if any         the same with float16 arithmetic, for GPUs
                     runtime.json, if any           options of this version over config.pbtxt's
 
 Used inside Triton's Python backend and by `benchmarks/bench_encoder_runtime.py`, which says which
@@ -27,7 +28,12 @@ from numpy.typing import NDArray
 Arrays = Mapping[str, NDArray[Any]]
 
 OVERRIDES = "runtime.json"
-_CHOICES = {"runtime": ("openvino", "onnxruntime"), "precision": ("f32", "bf16")}
+HALF_MODEL = "model_f16.onnx"
+_CHOICES = {
+    "runtime": ("openvino", "onnxruntime"),
+    "device": ("cpu", "cuda"),
+    "precision": ("f32", "bf16", "f16"),
+}
 _COUNTS = ("threads", "streams", "chunk")
 
 
@@ -37,22 +43,34 @@ class RuntimeOptions:
 
     Attributes:
         runtime: which library.
+        device: "cuda" takes the first GPU, with ONNX Runtime alone: see `cuda_runtime`.
         precision: "bf16" halves the time where the CPU has bf16 instructions; elsewhere it
-            means "f32".
+            means "f32". On a GPU "bf16" means TF32 products, and "f16" opens model_f16.onnx,
+            which `python -m inkling_training.export.half` makes: the fastest there, and
+            there alone.
         threads: 0 for all processors that this process may use.
         streams: inferences that run side by side, each on threads / streams threads; a batch is
             spread over them. 0: one for each thread, which never wait for each other: best for
             throughput, and where other work (decoding) takes turns on the same processors. 1: the
-            shortest time for a single row of a big model.
+            shortest time for a single row of a big model. On a GPU: parts of a batch that are
+            under way at a time, so that one is copied while another is computed; 0: 2.
         chunk: rows that one inference takes; bigger batches are cut, because a chunk whose
-            activations fit into the CPU's caches is faster than one big batch. 0: never cut.
+            activations fit into the CPU's caches is faster than one big batch. 0: never cut. On a
+            GPU there are CUDA graphs for this many rows and fewer; 0: 64.
     """
 
     runtime: Literal["openvino", "onnxruntime"] = "openvino"
-    precision: Literal["f32", "bf16"] = "bf16"
+    precision: Literal["f32", "bf16", "f16"] = "bf16"
     threads: int = 0
     streams: int = 0
     chunk: int = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.device == "cuda" and self.runtime != "onnxruntime":
+            raise ValueError(f'device "cuda" with {self.runtime}; allowed: runtime "onnxruntime"')
+        if self.precision == "f16" and self.device != "cuda":
+            raise ValueError(f'precision "f16" on {self.device}; allowed: f32 or bf16')
 
 
 def options_from(parameters: Mapping[str, str], folder: Path | None = None) -> RuntimeOptions:
@@ -78,7 +96,18 @@ def options_from(parameters: Mapping[str, str], folder: Path | None = None) -> R
 
 
 def model_file(folder: Path, options: RuntimeOptions) -> Path:
-    """The file of a version folder that the chosen runtime is to open."""
+    """The file of a version folder that the chosen runtime is to open.
+
+    Raises:
+        FileNotFoundError: float16 is asked for, and the version has no such file.
+    """
+    if options.precision == "f16":
+        if not (folder / HALF_MODEL).is_file():
+            raise FileNotFoundError(
+                f'precision "f16": version {folder.name} of {folder.parent.name} has no'
+                f" {HALF_MODEL}; make it by python -m inkling_training.export.half"
+            )
+        return folder / HALF_MODEL
     ir = folder / "model.xml"
     return ir if options.runtime == "openvino" and ir.is_file() else folder / "model.onnx"
 
@@ -94,6 +123,11 @@ class Runtime(Protocol):
 
 def open_runtime(model: Path, options: RuntimeOptions, cache_dir: Path | None = None) -> Runtime:
     """Loads a model; `cache_dir` keeps what the compiler made, for a faster next start."""
+    if options.device == "cuda":
+        from inkling_server.cuda_runtime import CudaRuntime
+
+        products = "tf32" if options.precision == "bf16" else options.precision
+        return CudaRuntime(model, products, options.chunk, options.streams)
     threads = options.threads or len(os.sched_getaffinity(0))
     if options.runtime == "onnxruntime":
         return _OnnxRuntime(model, threads, options.chunk)

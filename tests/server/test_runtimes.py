@@ -36,3 +36,20 @@ def test_openvino_opens_its_own_format_where_there_is_one(tmp_path: Path) -> Non
     (tmp_path / "model.xml").touch()
     assert model_file(tmp_path, openvino).name == "model.xml"
     assert model_file(tmp_path, onnxruntime).name == "model.onnx"
+
+
+def test_a_gpu_wants_onnxruntime_and_float16_wants_a_gpu() -> None:
+    with pytest.raises(ValueError, match='allowed: runtime "onnxruntime"'):
+        options_from({"runtime": "openvino", "device": "cuda"})
+    with pytest.raises(ValueError, match="allowed: f32 or bf16"):
+        options_from({"runtime": "onnxruntime", "precision": "f16"})
+    given = {"runtime": "onnxruntime", "device": "cuda", "precision": "f16", "chunk": "128"}
+    assert options_from(given).device == "cuda"
+
+
+def test_float16_opens_a_file_of_its_own(tmp_path: Path) -> None:
+    options = RuntimeOptions("onnxruntime", "f16", device="cuda")
+    with pytest.raises(FileNotFoundError, match=r"inkling_training\.export\.half"):
+        model_file(tmp_path, options)
+    (tmp_path / "model_f16.onnx").touch()
+    assert model_file(tmp_path, options).name == "model_f16.onnx"
