@@ -60,11 +60,34 @@ format: install ## let ruff format and mend
 	$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: install ## the benchmarks of this machine, into benchmarks/results
+bench: install-training peers ## the benchmarks of this machine, into benchmarks/results (an hour)
 	$(BIN)/python -m benchmarks.bench_decode
-	$(BIN)/python -m benchmarks.bench_search
-	$(BIN)/python -m benchmarks.bench_encoder_runtime
-	$(BIN)/python -m benchmarks.bench_tag --out benchmarks/results
+	$(BIN)/python -m benchmarks.bench_encoder_runtime --out benchmarks/results
+	$(BIN)/python -m benchmarks.bench_search --out benchmarks/results
+	$(BIN)/python -m benchmarks.bench_speed --out benchmarks/results
+
+.PHONY: bench-check
+bench-check: install-training peers ## a few minutes: have the ratios of speed kept within their tolerances?
+	$(BIN)/python -m benchmarks.bench_check
+
+.PHONY: bench-gpu
+bench-gpu: install-training ## how near to a GPU's limits; needs the extra `gpu` and torch with CUDA
+	$(BIN)/python -m benchmarks.bench_gpu --out benchmarks/results
+
+# Servers of others that do the same work, and NVIDIA's load generator; nothing of Inkling needs them.
+.PHONY: peers
+peers: build/peers/.installed build/infinity/.installed build/perf/.installed
+
+build/infinity/.installed: requirements/peers-infinity.txt $(VENV)/.installed-training
+	$(BIN)/pip install --quiet --no-deps --upgrade --target $(@D) -r $<
+	touch $@
+
+# Of this version, whose program still runs on the glibc that Triton's own wheel wants.
+build/perf/.installed: $(VENV)/.installed
+	$(BIN)/pip download --quiet --no-deps --dest $(@D) tritonclient==2.51.0
+	$(BIN)/python -m zipfile -e $(@D)/tritonclient-2.51.0-*.whl $(@D)
+	find $(@D) -name perf_analyzer -exec chmod +x {} +
+	touch $@
 
 .PHONY: bench-text
 bench-text: build/references/.installed ## text mining beside independent implementations (half an hour)
@@ -76,7 +99,8 @@ bench-text: build/references/.installed ## text mining beside independent implem
 # Environments that see .venv's packages and add references, so that .venv stays free of them.
 build/references/.installed: requirements/text-references.txt
 build/people-references/.installed: requirements/people-references.txt
-build/references/.installed build/people-references/.installed: $(VENV)/.installed-training
+build/peers/.installed: requirements/peers.txt
+build/references/.installed build/people-references/.installed build/peers/.installed: $(VENV)/.installed-training
 	$(BIN)/python -m venv --without-pip $(@D)
 	packages() { "$$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }; \
 		echo "import site; site.addsitedir('$$(packages $(VENV))')" > "$$(packages $(@D))/venv.pth"

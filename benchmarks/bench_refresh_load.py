@@ -28,8 +28,8 @@ import numpy as np
 import psutil
 import uvloop
 
-from benchmarks.bench_tag import make_pictures
 from benchmarks.report import hardware, write_report
+from benchmarks.speed.pictures import make_pictures
 from tests.refresh_client import NEW_SUBJECTS, RefreshClient
 from tests.refresh_content import posts, write_posts
 from tests.refresh_load import StreamLoad, capacity

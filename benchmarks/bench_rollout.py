@@ -31,8 +31,8 @@ import numpy as np
 import psutil
 import uvloop
 
-from benchmarks.bench_tag import make_pictures
 from benchmarks.report import hardware, write_report
+from benchmarks.speed.pictures import make_pictures
 from tests.model_versions import add_version, copy_repository
 from tests.refresh_load import StreamLoad, capacity
 from tests.rollout_client import RolloutClient, Scores
