@@ -37,9 +37,10 @@ class ServerProcess:
     Args:
         data_dir: its INKLING_DATA_DIR; its output goes to `data_dir`/server.out.
         flags: more flags, such as "--drain-s=5".
+        python: the interpreter, whose environment decides which server this is.
     """
 
-    def __init__(self, data_dir: Path, *flags: str) -> None:
+    def __init__(self, data_dir: Path, *flags: str, python: str = sys.executable) -> None:
         self.data_dir = data_dir
         self.output = data_dir / "server.out"
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -49,7 +50,7 @@ class ServerProcess:
         with self.output.open("ab") as out:
             self.process = subprocess.Popen(
                 [
-                    sys.executable,
+                    python,
                     *("-m", "inkling_server", "--grpc-port=0", "--http-port=0"),
                     *(f"--data-dir={data_dir}", *flags),
                 ],
