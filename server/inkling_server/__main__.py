@@ -1,8 +1,9 @@
 """`python -m inkling_server`: flags and environment -> Settings -> serve until a signal.
 
 On standard output it prints one JSON object a line, for programs: "listening" with the ports as
-soon as they answer, "serving" when pictures are tagged. Logs go to standard error. Exit codes: 0
-after SIGTERM or SIGINT, 1 where it cannot start, 2 for wrong settings.
+soon as they answer, "serving" when pictures are tagged, and with several processes "all_serving"
+when each of them does. Logs go to standard error. Exit codes: 0 after SIGTERM or SIGINT, 1 where it
+cannot start, 2 for wrong settings.
 
 Nothing here knows what a server is made of: see `gateway.py`.
 """
@@ -54,6 +55,8 @@ async def _serve(settings: Settings) -> int:
             _tell("listening", host=settings.host, **ports)
             if await gateway.wait_until_serving():
                 _tell("serving", host=settings.host, **ports)
+            if settings.processes > 1 and await gateway.wait_until_all_serve():
+                _tell("all_serving", processes=settings.processes, **ports)
             await gateway.wait_until_stopping()
     except (
         InklingError,

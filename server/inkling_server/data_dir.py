@@ -6,6 +6,7 @@
              graph/        versions of the interest graph
              content/      the content feed, where someone put one here
              operations/   refreshes and rollouts of the past
+             processes/    a socket between processes of one server, for nobody else
              postgres/     the embedded database: content and people
              refresh.log   what the latest refresh process had to complain about
              embeddings/   tag embeddings of past starts
@@ -38,6 +39,7 @@ class DataDir:
         self.embeddings = root / "embeddings"
         self.model = root / "model.json"
         self.videos = root / "video"
+        self.processes = root / "processes"
 
     @classmethod
     @contextmanager

@@ -84,6 +84,19 @@ class Encoder(Protocol):
         """Frees connections and shared memory. Idempotent."""
 
 
+@dataclass(frozen=True, slots=True)
+class EncoderAddress:
+    """How other processes reach the same encoders.
+
+    Attributes:
+        target: gRPC target.
+        is_local: they run on this machine, so shared memory works.
+    """
+
+    target: str
+    is_local: bool
+
+
 class EncoderBackend(Protocol):
     """Has versions of one model repository encode, side by side where that is wanted.
 
@@ -103,6 +116,10 @@ class EncoderBackend(Protocol):
 
     async def loaded_versions(self) -> Collection[int]:
         """What could encode at once. Raises EncoderDown."""
+
+    @property
+    def address(self) -> EncoderAddress:
+        """Where its encoders are, once one was opened. Raises EncoderDown."""
 
 
 def require_pixels(pixels_BHWC: PixelBatch, size: int) -> None:

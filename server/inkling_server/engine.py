@@ -12,7 +12,7 @@ know gRPC, HTTP, health or signals: `gateway.py` does.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,14 +20,14 @@ from typing import Protocol
 
 from inkling_server.data_dir import DataDir
 from inkling_server.embedding_cache import EmbeddingCache
-from inkling_server.encoders import Encoder, EncoderBackend, EncoderDescription
-from inkling_server.images import ImageLimits
+from inkling_server.encoders import Encoder, EncoderAddress, EncoderBackend, EncoderDescription
 from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.interests.library import GraphLibrary
 from inkling_server.interests.mentions.reading import TextReaders
 from inkling_server.interests.snapshot import SnapshotDamaged
 from inkling_server.interests.store import GraphStore
 from inkling_server.interests.vectors import Vectors, load_vectors
+from inkling_server.limits_from_settings import image_limits, tagger_limits, text_limits
 from inkling_server.model_manifest import Calibration, load_calibration
 from inkling_server.observers import TagObserver
 from inkling_server.operations import JoinedOperations
@@ -43,13 +43,18 @@ from inkling_server.serving_state import OnBatch, ServingState, StateHolder, bui
 from inkling_server.settings import Settings
 from inkling_server.speech import open_speech
 from inkling_server.tag_index import SearchThread
-from inkling_server.tagging import Tagger, TaggerLimits
-from inkling_server.text_reading import TextReader, TextReadingLimits, open_text_reader
+from inkling_server.tagging import Tagger
+from inkling_server.text_reading import TextReader, open_text_reader
 from inkling_server.turn import Turn
+from inkling_server.typical_pictures import typical_pictures_of
 from inkling_server.video_from_settings import open_videos
 from inkling_server.video_tagging import VideoTagger
 
 _log = logging.getLogger(__name__)
+
+
+async def _at_once(_version: int) -> None:
+    """Nobody else uses the version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,12 @@ class BackendEvents:
     Attributes:
         down: it knows that it cannot encode, and why.
         recovered: it was brought back and should be tried.
+        unloading: awaited before it lets a version go that this process has left.
     """
 
     down: Callable[[str], None]
     recovered: Callable[[], None]
+    unloading: Callable[[int], Awaitable[None]] = _at_once
 
 
 # Whatever encodes, and its end after the block. Opening its first version raises EncoderDown where
@@ -94,6 +101,7 @@ class Engine:
         rollouts: swaps versions of the model.
         people: content and people.
         operations: of all of them.
+        encoder_address: where other processes of this server find the encoders.
         phases_s: how long each phase of opening took, in seconds.
     """
 
@@ -104,6 +112,7 @@ class Engine:
     rollouts: RolloutManager
     people: People
     operations: JoinedOperations
+    encoder_address: EncoderAddress
     phases_s: dict[str, float]
     videos: VideoTagger | None = None
     text_reader: TextReader | None = None
@@ -161,6 +170,8 @@ async def open_engine(
             cache=cache,
             readers=readers,
             timeout_s=settings.encoder_timeout_s,
+            typical_pictures=typical_pictures_of(settings.model_repository),
+            exact_up_to=settings.exact_search_up_to,
         )
 
         async def open_graph(graph: GraphSnapshot, vectors: Vectors | None) -> ServingState:
@@ -183,6 +194,8 @@ async def open_engine(
         except BaseException:
             await encoder.close()
             raise
+        # As large as the index, and this frame lives as long as the server.
+        del vectors
         states = StateHolder(first)
         stack.push_async_callback(states.close)
         text_reader = open_text_reader(text_limits(settings), image_limits(settings))
@@ -247,6 +260,7 @@ async def open_engine(
             rollouts,
             people,
             operations,
+            backend.address,
             phases.seconds,
             videos=videos,
             text_reader=text_reader,
@@ -277,39 +291,6 @@ async def _running(refresher: RefreshManager) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait({task})
-
-
-def image_limits(settings: Settings) -> ImageLimits:
-    """What one picture may be."""
-    return ImageLimits(
-        max_bytes=settings.max_image_bytes,
-        max_pixels=settings.max_image_pixels,
-        max_side=settings.max_image_side,
-    )
-
-
-def text_limits(settings: Settings) -> TextReadingLimits:
-    """How much text in pictures is read at a time."""
-    return TextReadingLimits(
-        workers=settings.text_workers,
-        # Reading is the slowest stage: a quarter of the pictures may wait for it.
-        capacity=max(settings.max_queue_count // 4, 1),
-        timeout_s=settings.text_timeout_s,
-    )
-
-
-def tagger_limits(settings: Settings) -> TaggerLimits:
-    """How much work is taken in."""
-    return TaggerLimits(
-        capacity=settings.max_queue_count,
-        # A quarter stays free of bulk streams, for callers who wait for one answer.
-        reserved_for_unary=settings.max_queue_count // 4,
-        max_batch_size=settings.max_batch_count,
-        max_batch_delay_s=settings.max_batch_delay_s,
-        decode_threads=settings.decode_threads,
-        encode_timeout_s=settings.encoder_timeout_s,
-        max_top_n=settings.max_top_n,
-    )
 
 
 class _Phases:

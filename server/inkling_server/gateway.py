@@ -12,7 +12,7 @@ import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import inkling_server
 from inkling_server.canary import Canary, Health, canary_picture
@@ -21,17 +21,20 @@ from inkling_server.engine import (
     BackendEvents,
     Engine,
     OpenBackend,
-    image_limits,
     open_engine,
 )
 from inkling_server.errors import EncoderDown, VideosNotServed
+from inkling_server.gauges import watch_tagging
 from inkling_server.http_server import HttpServer
+from inkling_server.limits_from_settings import image_limits
+from inkling_server.processes.link import COMMAND
+from inkling_server.processes.owner import Owner
 from inkling_server.refresh.operation import RefreshOperation
 from inkling_server.rollout.operation import RolloutOperation
 from inkling_server.rpc.boundary import Boundary
 from inkling_server.rpc.content_servicer import ContentServicer
 from inkling_server.rpc.converters import ServerDescription
-from inkling_server.rpc.draining import Drain
+from inkling_server.rpc.draining import Drain, drain_server
 from inkling_server.rpc.graph_servicer import GraphServicer
 from inkling_server.rpc.health import (
     CONTENT,
@@ -46,10 +49,11 @@ from inkling_server.rpc.health import (
 )
 from inkling_server.rpc.info_servicer import InfoServicer
 from inkling_server.rpc.item_stream import StreamPolicy
+from inkling_server.rpc.listening import Endpoint
 from inkling_server.rpc.model_servicer import ModelServicer
 from inkling_server.rpc.operations_servicer import OperationsServicer
 from inkling_server.rpc.profile_servicer import ProfileServicer
-from inkling_server.rpc.server import Endpoint, Services, build_server
+from inkling_server.rpc.server import Services, build_server
 from inkling_server.rpc.tagging_servicer import TaggingServicer
 from inkling_server.settings import Settings
 from inkling_server.telemetry import Metrics
@@ -57,8 +61,6 @@ from inkling_server.video_from_settings import video_limits
 from inkling_server.video_tagging import VideoTagger
 
 _log = logging.getLogger(__name__)
-# After the last Inkling RPC has its answer: for that answer's own way out, and for reflection.
-_FLUSH_S = 1.0
 
 
 class Gateway:
@@ -68,6 +70,7 @@ class Gateway:
         settings: all of them.
         data_dir: held by this process.
         open_backend: what encodes.
+        follower_command: a further process of this server, where there are to be several.
 
     Attributes:
         grpc_port: the port that it has; known once constructed.
@@ -75,7 +78,13 @@ class Gateway:
         listening: set when both ports answer.
     """
 
-    def __init__(self, settings: Settings, data_dir: DataDir, open_backend: OpenBackend) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        data_dir: DataDir,
+        open_backend: OpenBackend,
+        follower_command: Sequence[str] = COMMAND,
+    ) -> None:
         self._settings = settings
         self._data_dir = data_dir
         self._open_backend = open_backend
@@ -87,6 +96,9 @@ class Gateway:
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()
         self.listening = asyncio.Event()
+        self._owner = Owner(
+            settings, data_dir, self._metrics, lambda: self._board.serving, follower_command
+        )
         picture = canary_picture()
         self._canary = Canary(
             lambda: self._require_engine().tagger.check(
@@ -109,6 +121,7 @@ class Gateway:
                 max_connection_streams=settings.max_connection_streams,
                 tls_cert=settings.tls_cert,
                 tls_key=settings.tls_key,
+                sharing=self._owner.sharing,
             ),
             Services(
                 tagging=TaggingServicer(
@@ -130,18 +143,11 @@ class Gateway:
             self._boundary,
         )
         self._http = HttpServer(
-            metrics=self._metrics.render, health=lambda: self.health, facts=self._facts
+            metrics=self._owner.render_metrics, health=lambda: self.health, facts=self._facts
         )
         self.http_port = 0
-        self._metrics.watch(
-            "inkling_pictures_under_way",
-            "Pictures between admission and answer.",
-            lambda: self._engine.tagger.used if self._engine else 0,
-        )
-        self._metrics.watch(
-            "inkling_queue_depth",
-            "Decoded pictures that wait for a batch.",
-            lambda: self._engine.tagger.queue_depth if self._engine else 0,
+        watch_tagging(
+            self._metrics, settings, lambda: self._engine.tagger if self._engine else None
         )
         self._metrics.watch(
             "inkling_videos_under_way",
@@ -153,11 +159,6 @@ class Gateway:
             "1 while there is a database for content and people.",
             lambda: float(self._engine is not None and self._engine.people.has_storage),
         )
-        self._metrics.watch(
-            "inkling_max_queue_count",
-            "Pictures that may be under way before the server is full.",
-            lambda: settings.max_queue_count,
-        )
 
     @property
     def health(self) -> Health:
@@ -165,6 +166,11 @@ class Gateway:
         if self._drain.begun:
             return Health(serving=False, problem="shutting down")
         return self._canary.health
+
+    @property
+    def follower_pids(self) -> Mapping[int, int]:
+        """Process ids of the further processes of this server, by number."""
+        return self._owner.followers.pids
 
     @property
     def serves_people(self) -> bool:
@@ -197,6 +203,7 @@ class Gateway:
             self._announce_end()
             self._data_dir.retract()
             await self._grpc.stop(0)
+            self._owner.close()
             await self._http.stop()
             _log.info("stopped")
 
@@ -208,6 +215,7 @@ class Gateway:
         """Stops without waiting for calls under way any longer."""
         self._stopping.set()
         self._hurried.set()
+        self._owner.followers.hurry()
 
     def interrupt(self) -> None:
         """What a signal does: the first one stops, a further one hurries."""
@@ -221,6 +229,11 @@ class Gateway:
             await self._board.wait_for_change()
         return self._board.serving[TAGGING]
 
+    async def wait_until_all_serve(self) -> bool:
+        """Returns when every process of this server serves (True), or it begins to stop (False)."""
+        await self._drain.unless_begun(self._owner.followers.wait_until_serving())
+        return not self._drain.begun
+
     async def wait_until_stopping(self) -> None:
         """Returns when the server begins to stop, for whatever reason."""
         await self._drain.wait()
@@ -228,6 +241,7 @@ class Gateway:
     async def _listen(self) -> None:
         settings = self._settings
         self.http_port = await self._http.start(settings.host, settings.http_port)
+        self._owner.bind(self._grpc)
         await self._grpc.start()
         ports = {"grpc_port": self.grpc_port, "http_port": self.http_port}
         self._data_dir.announce(host=settings.host, **ports)
@@ -238,7 +252,11 @@ class Gateway:
 
     async def _load_and_watch(self) -> None:
         """Runs as long as the server has a model: its end is the server's end."""
-        events = BackendEvents(down=self._canary.doubt, recovered=self._on_recovery)
+        events = BackendEvents(
+            down=self._canary.doubt,
+            recovered=self._on_recovery,
+            unloading=self._owner.followers.left,
+        )
         async with open_engine(
             self._settings, self._data_dir, self._open_backend, events, self._metrics
         ) as engine:
@@ -265,7 +283,8 @@ class Gateway:
                 },
             )
             try:
-                await self._canary.run()
+                async with self._owner.running(engine, self.grpc_port):
+                    await self._canary.run()
             finally:
                 watching.cancel()
 
@@ -279,17 +298,8 @@ class Gateway:
         self._announce_end()
         grace_s = self._settings.drain_s
         _log.info("draining", extra={"grace_s": grace_s})
-        stopping = asyncio.create_task(self._grpc.stop(grace_s))
-        idle = asyncio.create_task(self._boundary.idle())
-        hurried = asyncio.create_task(self._hurried.wait())
-        await asyncio.wait({idle, hurried}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
-        # What is left now is no tagging: an idle reflection stream must not hold the server.
-        await self._grpc.stop(_FLUSH_S if idle.done() else 0)
-        await stopping
-        for task in (idle, hurried):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        self._owner.followers.drain()
+        await drain_server(self._grpc, self._boundary.idle(), self._hurried, grace_s=grace_s)
 
     def _announce_end(self) -> None:
         self._drain.begin()
@@ -348,6 +358,7 @@ class Gateway:
             "refresh": _last_one(self._engine.refresher.list()),
             "rollout": _last_one(self._engine.rollouts.list()),
             "database": self._engine.people.storage_state,
+            **self._owner.facts,
             "pictures tagged since the start": f"{self._metrics.picture_count:,}",
             "pictures under way": str(self._engine.tagger.used),
         }
@@ -365,7 +376,9 @@ def _last_one(operations: Sequence[RefreshOperation] | Sequence[RolloutOperation
 
 
 @asynccontextmanager
-async def running_gateway(settings: Settings, open_backend: OpenBackend) -> AsyncIterator[Gateway]:
+async def running_gateway(
+    settings: Settings, open_backend: OpenBackend, follower_command: Sequence[str] = COMMAND
+) -> AsyncIterator[Gateway]:
     """A gateway that listens (and may still be loading) during the block, and is stopped after it.
 
     Raises:
@@ -373,7 +386,7 @@ async def running_gateway(settings: Settings, open_backend: OpenBackend) -> Asyn
         EncoderDown, SnapshotDamaged: after the block, where loading failed.
     """
     with DataDir.hold(settings.data_dir) as data_dir:
-        gateway = Gateway(settings, data_dir, open_backend)
+        gateway = Gateway(settings, data_dir, open_backend, follower_command)
         running = asyncio.create_task(gateway.run())
         listening = asyncio.create_task(gateway.listening.wait())
         try:

@@ -7,7 +7,7 @@ It reads and never changes anything, and knows no gRPC.
 """
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -39,7 +39,7 @@ class HttpServer:
     def __init__(
         self,
         *,
-        metrics: Callable[[], bytes],
+        metrics: Callable[[], Awaitable[bytes]],
         health: Callable[[], Health],
         facts: Callable[[], Mapping[str, str]],
     ) -> None:
@@ -66,7 +66,7 @@ class HttpServer:
 
     async def _show_metrics(self, _request: web.Request) -> web.Response:
         return web.Response(
-            body=self._metrics(),
+            body=await self._metrics(),
             headers={"Content-Type": "text/plain; version=1.0.0; charset=utf-8"},
         )
 

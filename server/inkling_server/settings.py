@@ -9,7 +9,7 @@ port, starts a process or loads a model.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from platformdirs import user_data_path
 from pydantic import (
@@ -32,6 +32,10 @@ _CHECKOUT_MODEL_REPOSITORY = Path(__file__).resolve().parents[2] / "model_reposi
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
+
+
+def _cpus_of_a_process(settings: dict[str, Any]) -> int:
+    return max(1, len(os.sched_getaffinity(0)) // int(settings.get("processes", 1)))
 
 
 class Settings(BaseModel):
@@ -165,6 +169,14 @@ class Settings(BaseModel):
         le=1_000_000,
         description="Interests that the graph may have; the weakest leave. Search, memory and the "
         "time of a refresh grow with it.",
+    )
+    exact_search_up_to: int = Field(
+        default=30_000,
+        ge=0,
+        description="With more interests, tags are found by compressed vectors: many times faster, "
+        "and at least 99 in 100 of the ten best are found; scores stay exact. Models without "
+        "typical pictures (clusters.safetensors), and GPUs, search exactly in any case. Greater: "
+        "exact for longer, and slower.",
     )
     interest_half_life_days: int = Field(
         default=90,
@@ -319,8 +331,9 @@ class Settings(BaseModel):
         ge=0,
         le=64,
         description="Processes that read what is written in pictures, for requests that ask for it "
-        "(context.read_text); each starts with its first picture, uses one core for 0.1 to 0.3 s a "
-        "picture and keeps up to 0.8 GB. 0: none, and read_text is ignored. Needs the extra `ocr`.",
+        "(context.read_text), for each process that tags; each starts with its first picture, uses "
+        "one core for 0.1 to 0.3 s a picture and keeps up to 0.8 GB. 0: none, and read_text is "
+        "ignored. Needs the extra `ocr`.",
     )
     text_timeout_s: float = Field(
         default=20.0,
@@ -383,18 +396,27 @@ class Settings(BaseModel):
     speech_recognizer: str = Field(
         default="off",
         description="What recognises speech in videos, for requests that ask for it: off, "
-        "pocketsphinx (English; extra `speech`), faster-whisper:DIR (a model in CTranslate2's "
+        "moonshine (English; extra `speech`), faster-whisper:DIR (a model in CTranslate2's "
         "format). A process of low priority, one video at a time.",
     )
 
     # How much it does at a time
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Processes that tag, all on grpc_port: one Python process does about 2,000 "
+        "pictures a second, whatever the machine. The kernel hands each new connection to one of "
+        "them, so clients need several connections. Each takes memory of its own, and what is "
+        "limited below is limited in each.",
+    )
     max_queue_count: int = Field(
         default=128,
         ge=1,
         le=100_000,
-        description="Pictures of all clients that may wait or be worked on at a time. Beyond it "
-        "Tag answers OVERLOADED and TagStream stops reading. Greater: more memory and longer "
-        "waits under load, not more throughput.",
+        description="Pictures of all clients that may wait or be worked on at a time, in each "
+        "process. Beyond it Tag answers OVERLOADED and TagStream stops reading. Greater: more "
+        "memory and longer waits under load, not more throughput.",
     )
     max_stream_in_flight: int = Field(
         default=64,
@@ -418,10 +440,11 @@ class Settings(BaseModel):
         "idle encoder gets it at once. Usually it is half a recent batch's time; this is the cap.",
     )
     decode_threads: int = Field(
-        default=len(os.sched_getaffinity(0)),
+        default_factory=_cpus_of_a_process,
         ge=1,
         le=256,
-        description="Threads that decode pictures. Default: the CPUs that this process may use.",
+        description="Threads that decode pictures, in each process. Default: each process's part "
+        "of the CPUs that the server may use, at least 1.",
     )
     max_connection_streams: int = Field(
         default=1_024,

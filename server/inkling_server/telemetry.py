@@ -27,6 +27,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.metrics_core import Metric
 
 from inkling_server.observers import Stage
 from inkling_server.serving_state import ServingState
@@ -154,6 +155,10 @@ class Metrics:
     def render(self) -> bytes:
         """The page that Prometheus scrapes."""
         return generate_latest(self._registry)
+
+    def families(self) -> list[Metric]:
+        """The same as values."""
+        return list(self._registry.collect())
 
     def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
         """Adds a gauge that is read at each scrape."""

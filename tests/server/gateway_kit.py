@@ -16,7 +16,7 @@ import numpy as np
 import simplejpeg
 
 from inkling_server.data_dir import DataDir
-from inkling_server.encoders import Encoder, EncoderBackend
+from inkling_server.encoders import Encoder, EncoderAddress, EncoderBackend
 from inkling_server.engine import BackendEvents, OpenBackend
 from inkling_server.fake_encoder import DEFAULT_MANIFEST, NAMED_COLOURS, FakeEncoder
 from inkling_server.gateway import Gateway, running_gateway
@@ -130,6 +130,10 @@ class _Opened:
 
     async def loaded_versions(self) -> Collection[int]:
         return {self._backend.serving.manifest.version}
+
+    @property
+    def address(self) -> EncoderAddress:
+        return EncoderAddress("fake", is_local=True)
 
 
 def gateway_with(

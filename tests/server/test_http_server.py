@@ -18,6 +18,9 @@ class Scene:
     facts: dict[str, str]
     port: int = 0
 
+    async def metrics(self) -> bytes:
+        return b"a_metric 1.0\n"
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
@@ -26,9 +29,7 @@ class Scene:
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
     told = Scene(Health(serving=True, problem=""), {"model": "m:1"})
-    server = HttpServer(
-        metrics=lambda: b"a_metric 1.0\n", health=lambda: told.health, facts=lambda: told.facts
-    )
+    server = HttpServer(metrics=told.metrics, health=lambda: told.health, facts=lambda: told.facts)
     told.port = await server.start("127.0.0.1", 0)
     yield told
     await server.stop()
@@ -70,7 +71,7 @@ async def test_unknown_path_is_not_found(scene: Scene) -> None:
 
 
 async def test_taken_port_fails_clearly(scene: Scene) -> None:
-    other = HttpServer(metrics=bytes, health=lambda: scene.health, facts=dict)
+    other = HttpServer(metrics=scene.metrics, health=lambda: scene.health, facts=dict)
     with pytest.raises(OSError, match=str(scene.port)):
         await other.start("127.0.0.1", scene.port)
     await other.stop()

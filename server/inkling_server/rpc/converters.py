@@ -149,7 +149,7 @@ def to_info(description: ServerDescription) -> info_pb2.GetInfoResponse:
             )
             for encoder in description.encoders
         ],
-        tag_index=f"faiss {'gpu fp16' if state.index.on_gpu else 'cpu'}, exact inner product",
+        tag_index=state.index.description,
         uses_context=state.reader is not None,
         speech_recognizer=description.speech_recognizer,
         reads_text=description.reads_text and state.reader is not None,

@@ -6,9 +6,14 @@ hold the server until its grace period ends: streams watch a `Drain` and stop re
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
+import grpc
+
 T = TypeVar("T")
+# After the last Inkling RPC has its answer: for that answer's own way out, and for reflection.
+_FLUSH_S = 1.0
 
 
 class Drain:
@@ -41,3 +46,31 @@ class Drain:
             working.cancel()
             thrown.cancel()
             await asyncio.wait({working, thrown})
+
+
+async def drain_server(
+    server: grpc.aio.Server,
+    idle: Coroutine[Any, Any, object],
+    hurried: asyncio.Event,
+    *,
+    grace_s: float,
+) -> None:
+    """Takes no more calls, waits for those under way, and stops the server.
+
+    Args:
+        server: runs.
+        idle: returns as soon as no RPC of ours is under way.
+        hurried: set where nobody waits any longer.
+        grace_s: longest that calls may take.
+    """
+    stopping = asyncio.create_task(server.stop(grace_s))
+    idling = asyncio.create_task(idle)
+    hurrying = asyncio.create_task(hurried.wait())
+    await asyncio.wait({idling, hurrying}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+    # What is left now is no tagging: an idle reflection stream must not hold the server.
+    await server.stop(_FLUSH_S if idling.done() else 0)
+    await stopping
+    for task in (idling, hurrying):
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -21,6 +21,7 @@ from typing import Literal
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from inkling_server.rpc.boundary import Context
 from inkling_server.rpc.draining import Drain
@@ -32,7 +33,13 @@ GRAPH = "inkling.v1.GraphService"
 MODEL = "inkling.v1.ModelService"
 CONTENT = "inkling.v1.ContentService"
 PROFILES = "inkling.v1.ProfileService"
+OPERATIONS = "google.longrunning.Operations"
 HEALTH = "grpc.health.v1.Health"
+# What reflection lists.
+SERVICE_NAMES = (
+    *(TAGGING, INFO, GRAPH, MODEL, CONTENT, PROFILES),
+    *(OPERATIONS, HEALTH, reflection.SERVICE_NAME),
+)
 
 _Request = health_pb2.HealthCheckRequest
 _Response = health_pb2.HealthCheckResponse

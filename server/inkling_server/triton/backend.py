@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from inkling_server.data_dir import DataDir
-from inkling_server.encoders import Encoder
+from inkling_server.encoders import Encoder, EncoderAddress
 from inkling_server.engine import BackendEvents
 from inkling_server.errors import EncoderDown
 from inkling_server.model_manifest import load_manifest
@@ -61,6 +61,7 @@ class TritonBackend:
                 triton.note_failure(error)
 
         async def on_close() -> None:
+            await self._events.unloading(version)
             await _versions(triton).remove(version)
 
         try:
@@ -84,6 +85,12 @@ class TritonBackend:
     async def loaded_versions(self) -> Collection[int]:
         """See `EncoderBackend.loaded_versions`."""
         return await _versions(self._require_triton()).loaded()
+
+    @property
+    def address(self) -> EncoderAddress:
+        """See `EncoderBackend.address`."""
+        triton = self._require_triton()
+        return EncoderAddress(triton.address, is_local=triton.local)
 
     async def close(self) -> None:
         """Ends our own Triton. Idempotent."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from inkling_server.encoders import Embeddings, Encoder
+from inkling_server.encoders import Embeddings, Encoder, EncoderAddress
 from inkling_server.errors import EncoderDown
 from inkling_server.fake_encoder import FakeEncoder
 from inkling_server.images import ImageLimits
@@ -177,6 +177,10 @@ class World:
         if not self.encoders:
             raise EncoderDown("nothing")
         return {e.manifest.version for e in self.encoders if not e.closed}
+
+    @property
+    def address(self) -> EncoderAddress:
+        return EncoderAddress("fake", is_local=True)
 
     # RolloutObserver
 
