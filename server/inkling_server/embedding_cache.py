@@ -74,6 +74,11 @@ class EmbeddingCache:
         self._max_files = max_files
         self._max_phrases = max_phrases
 
+    @property
+    def folder(self) -> Path:
+        """Where it keeps its files; others may keep theirs there, too."""
+        return self._folder
+
     def load(self, key: CacheKey) -> dict[str, NDArray[np.float32]]:
         """Every embedding stored under the key; empty where there is no sound file."""
         path = self._folder / key.file_name

@@ -21,6 +21,7 @@ from typing import Protocol
 from inkling_server.data_dir import DataDir
 from inkling_server.embedding_cache import EmbeddingCache
 from inkling_server.encoders import Encoder, EncoderAddress, EncoderBackend, EncoderDescription
+from inkling_server.freed_memory import give_back_freed_memory
 from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.interests.library import GraphLibrary
 from inkling_server.interests.mentions.reading import TextReaders
@@ -249,6 +250,7 @@ async def open_engine(
             open_people(storage, states, tagger, people_settings(settings, data_dir))
         )
         phases.end("tags")
+        await asyncio.to_thread(give_back_freed_memory)
         operations = JoinedOperations(
             {"refresh": refresher, "rollout": rollouts, "people": people.refresher}
         )

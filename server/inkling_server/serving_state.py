@@ -3,6 +3,10 @@
     graph snapshot + encoder + calibration + reader of texts
                           └──build_state──► ServingState ──► StateHolder.swap
 
+Embeddings that were computed, and the rows that the index searches, are kept on disk: a second
+start maps the rows and needs neither encoder nor embeddings, and processes that share the folder
+share the memory. While one of them embeds, the others wait for its rows.
+
 A state that was swapped out is freed only when the last batch that uses it is done. All methods of
 StateHolder belong to one event loop: there is no lock on the way of a request. Nothing here knows
 pictures, batching or gRPC.
@@ -20,18 +24,21 @@ from numpy.typing import NDArray
 from inkling_server.embedding_cache import CacheKey, EmbeddingCache
 from inkling_server.encoders import Embeddings, Encoder
 from inkling_server.errors import EncoderDown, ShuttingDown
+from inkling_server.freed_memory import give_back_freed_memory
 from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.interests.mentions.reading import TextReader, TextReaders
 from inkling_server.interests.vectors import Vectors
 from inkling_server.model_manifest import Calibration, ModelManifest, require_same_model
 from inkling_server.scoring import offset_logits, prior_logits
-from inkling_server.tag_index import SearchThread, TagIndex
+from inkling_server.tag_index import EXACT_UP_TO, SearchThread, TagIndex, logit_shifts
+from inkling_server.tag_rows import open_rows
 
 NOT_FINITE = "the encoder returned numbers that are not finite"
 _log = logging.getLogger(__name__)
 # A batch that a text encoder's dynamic batching takes whole.
 _TEXTS_PER_CALL = 64
 OnBatch = Callable[[int, int], Awaitable[None]]
+TypicalPictures = Callable[[ModelManifest], Embeddings | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,8 @@ async def build_state(
     timeout_s: float = 30.0,
     texts_per_call: int = _TEXTS_PER_CALL,
     on_batch: OnBatch | None = None,
+    typical_pictures: TypicalPictures | None = None,
+    exact_up_to: int = EXACT_UP_TO,
 ) -> ServingState:
     """Embeds the graph's phrases (those that nobody has embedded yet) and builds the index.
 
@@ -83,47 +92,88 @@ async def build_state(
         timeout_s: for one batch of phrases.
         texts_per_call: phrases of one batch. Smaller: requests beside it wait less.
         on_batch: awaited after each batch that was computed, with phrases done and in all.
+        typical_pictures: embeddings of a model's typical pictures, see `TagIndex.build`.
+        exact_up_to: with more tags they are searched approximately.
 
     Raises:
         CalibrationUnusable: the calibration was made for another model.
         EncoderDown: the encoder does not answer, or answers nonsense.
     """
     require_same_model(calibration, encoder.manifest)
-    key = CacheKey.of(encoder.manifest)
-    if vectors is not None and vectors.fingerprint == key.digest:
-        embeddings_ND = vectors.embeddings_ND
-    else:
-        phrases = [interest.phrase for interest in graph.interests]
-        known = await asyncio.to_thread(cache.load, key) if cache is not None else {}
-        embeddings_ND = await embed_phrases(
-            phrases,
+    priors_N = prior_logits([interest.count for interest in graph.interests], calibration)
+    offsets_N = offset_logits(
+        [interest.id for interest in graph.interests], calibration.tag_offsets
+    )
+
+    async def embed() -> Embeddings:
+        return await _embeddings(
+            graph,
             encoder,
-            known,
+            vectors,
+            cache,
             timeout_s=timeout_s,
             texts_per_call=texts_per_call,
             on_batch=on_batch,
         )
-        fresh_count = sum(phrase not in known for phrase in phrases)
-        _log.info("tag embeddings: %d computed, %d reused", fresh_count, len(phrases) - fresh_count)
-        if cache is not None and fresh_count:
-            await asyncio.to_thread(cache.store, key, phrases, embeddings_ND, spare=known)
+
+    rows = await open_rows(
+        graph,
+        CacheKey.of(encoder.manifest),
+        logit_shifts(priors_N, offsets_N, calibration.bias),
+        embed,
+        None if cache is None else cache.folder,
+        search_thread,
+    )
     index = await TagIndex.build(
         search_thread,
-        embeddings_ND,
-        prior_logits([interest.count for interest in graph.interests], calibration),
+        rows,
+        priors_N,
         scale=calibration.scale,
         bias=calibration.bias,
-        offsets_N=offset_logits(
-            [interest.id for interest in graph.interests], calibration.tag_offsets
-        ),
+        offsets_N=offsets_N,
         curve=calibration.curve,
+        typical_SD=typical_pictures(encoder.manifest) if typical_pictures is not None else None,
+        exact_up_to=exact_up_to,
     )
+    # In a thread of its own: the index is there, and others are being searched.
+    await search_thread.build(give_back_freed_memory)
     try:
         reader = await readers.open(graph) if readers is not None else None
     except BaseException:
         await index.close()
         raise
     return ServingState(graph, encoder, encoder.manifest, calibration, index, reader)
+
+
+async def _embeddings(
+    graph: GraphSnapshot,
+    encoder: Encoder,
+    vectors: Vectors | None,
+    cache: EmbeddingCache | None,
+    *,
+    timeout_s: float,
+    texts_per_call: int,
+    on_batch: OnBatch | None,
+) -> Embeddings:
+    """The graph's embeddings: those that came with it, else kept ones, else computed."""
+    key = CacheKey.of(encoder.manifest)
+    if vectors is not None and vectors.fingerprint == key.digest:
+        return vectors.embeddings_ND
+    phrases = [interest.phrase for interest in graph.interests]
+    known = await asyncio.to_thread(cache.load, key) if cache is not None else {}
+    embeddings_ND = await embed_phrases(
+        phrases,
+        encoder,
+        known,
+        timeout_s=timeout_s,
+        texts_per_call=texts_per_call,
+        on_batch=on_batch,
+    )
+    fresh_count = sum(phrase not in known for phrase in phrases)
+    _log.info("tag embeddings: %d computed, %d reused", fresh_count, len(phrases) - fresh_count)
+    if cache is not None and fresh_count:
+        await asyncio.to_thread(cache.store, key, phrases, embeddings_ND, spare=known)
+    return embeddings_ND
 
 
 async def embed_phrases(

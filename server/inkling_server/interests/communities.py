@@ -14,7 +14,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -98,6 +97,9 @@ def edge_pagerank(
 
 def _louvain(edges: Edges, settings: StructureSettings) -> Iterator[list[int]]:
     """Groups of rows, each sorted; rows without an edge are in none."""
+    # Late: a gateway imports this module and never calls it; only refreshes do.
+    import networkx as nx
+
     graph = nx.Graph()
     # In order of rows, so that the result depends on nothing but the edges and the seed.
     graph.add_nodes_from(np.unique(edges.ends_E2).tolist())

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from inkling_server.interests.blocks import blocks
 from inkling_server.interests.strongest import strongest
@@ -96,6 +95,9 @@ def engagement_edges(
     _check(person_offsets, interest_rows_J, count)
     if not len(interest_rows_J):
         return EngagementEdges.none()
+    # Late: a gateway imports this module and never calls it; only refreshes do.
+    from scipy.sparse import csr_array
+
     has_PN = csr_array(
         (np.ones(len(interest_rows_J)), interest_rows_J.astype(np.int32), person_offsets),
         shape=(len(person_offsets) - 1, count),

@@ -15,9 +15,10 @@ import re
 import tempfile
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-import networkx as nx
+if TYPE_CHECKING:
+    import networkx as nx
 
 from inkling_server.interests.graph import GraphSnapshot, Interest
 
@@ -50,8 +51,11 @@ def export_graph(snapshot: GraphSnapshot, export_format: ExportFormat) -> Iterat
             yield piece
 
 
-def to_networkx(snapshot: GraphSnapshot) -> nx.Graph:
+def to_networkx(snapshot: GraphSnapshot) -> "nx.Graph":
     """The version as a NetworkX graph. No attribute is None: GraphML has no such thing."""
+    # Late: most servers never export, and it costs ten megabytes.
+    import networkx as nx
+
     graph = nx.Graph(name=_clean(snapshot.version))
     communities = {community.number: community.name for community in snapshot.communities}
     topics = {topic.number: ", ".join(topic.words) for topic in snapshot.topics}
@@ -84,7 +88,9 @@ def _attributes(
     }
 
 
-def _write(graph: nx.Graph, export_format: ExportFormat, file: IO[bytes]) -> None:
+def _write(graph: "nx.Graph", export_format: ExportFormat, file: IO[bytes]) -> None:
+    import networkx as nx
+
     match export_format:
         case ExportFormat.GRAPHML:
             nx.write_graphml(graph, file)

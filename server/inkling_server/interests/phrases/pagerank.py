@@ -6,10 +6,13 @@ by power iteration. It does not know words.
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_array
 
 Float64 = NDArray[np.float64]
 DAMPING = 0.85
@@ -34,6 +37,9 @@ def pagerank(weights: Mapping[tuple[int, int], float], count: int) -> Float64:
         weights_NN[left_E, right_E] = weights_E
         weights_NN[right_E, left_E] = weights_E
         return dense_pagerank(weights_NN)
+    # Late: a gateway imports this module and never calls it; only refreshes do.
+    from scipy.sparse import coo_array
+
     rows_2E, columns_2E = np.r_[left_E, right_E], np.r_[right_E, left_E]
     matrix = coo_array(
         (np.r_[weights_E, weights_E], (rows_2E, columns_2E)), shape=(count, count)
@@ -56,7 +62,7 @@ def dense_pagerank(weights_NN: Float64) -> Float64:
     return np.asarray(ranks_N / ranks_N.sum())
 
 
-def _iterate(matrix: Float64 | coo_array, strengths_N: Float64) -> Float64:
+def _iterate(matrix: "Float64 | coo_array", strengths_N: Float64) -> Float64:
     count = len(strengths_N)
     safe_N = np.where(strengths_N > 0, strengths_N, 1)
     ranks_N = np.full(count, 1 / count)

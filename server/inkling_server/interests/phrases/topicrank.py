@@ -9,7 +9,6 @@ stands, a little by length), so that a topic with two good phrases gives both.
 from math import log
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
 
 from inkling_server.interests.phrases.candidates import Candidate, ReadDocument
 from inkling_server.interests.phrases.extractor import ScoredPhrase, ranked
@@ -64,6 +63,9 @@ class TopicRank:
         shared_PP = has_PW @ has_PW.T
         sizes_P = has_PW.sum(axis=1)
         overlap_PP = shared_PP / (sizes_P[:, None] + sizes_P[None, :] - shared_PP)
+        # Late: a gateway imports this module and never calls it; only refreshes do.
+        from scipy.cluster.hierarchy import fcluster, linkage
+
         distances = 1 - overlap_PP[np.triu_indices(len(phrases), 1)]
         tree = linkage(distances, "average")
         numbers_P = fcluster(tree, 1 - self._min_overlap, "distance") - 1

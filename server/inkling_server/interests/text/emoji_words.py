@@ -6,9 +6,8 @@ from the package `emoji`, of which this is the only importer.
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
-
-import emoji
+from functools import cache, lru_cache
+from typing import Any
 
 _JOINER = "\u200d"
 _SKIN = re.compile("[\U0001f3fb-\U0001f3ff]")
@@ -67,7 +66,7 @@ def emoji_name(symbol: str) -> str:
     """The topic of one emoji in lower case, "" for a mood or something unknown."""
     plain = _SKIN.sub("", symbol)
     for form in (plain, plain + "\ufe0f", plain.replace("\ufe0f", ""), plain.split(_JOINER)[0]):
-        entry = emoji.EMOJI_DATA.get(form)
+        entry = _emoji_data().get(form)
         if entry is not None:
             break
     else:
@@ -85,3 +84,11 @@ def emoji_name(symbol: str) -> str:
     if _MOOD.search(name):
         return ""
     return _DRAWING.sub("", name)
+
+
+@cache
+def _emoji_data() -> dict[str, dict[str, Any]]:
+    # Late: a gateway that reads no text does without it.
+    import emoji
+
+    return emoji.EMOJI_DATA

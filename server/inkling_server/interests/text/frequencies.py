@@ -7,8 +7,6 @@ letters and digits; apostrophes are dropped ("dont" is "don't"), accents too.
 import unicodedata
 from functools import cache
 
-import wordfreq
-
 # The foreign words that people put into English hashtags: widely used languages in Latin letters.
 _FOREIGN = ("es", "fr", "de", "it", "pt", "nl", "id", "tr", "pl", "sv", "fil", "ms", "ro", "fi")
 _SHORTEST_FOREIGN = 3
@@ -17,6 +15,9 @@ _SHORTEST_FOREIGN = 3
 @cache
 def english() -> dict[str, float]:
     """Shares of English words, down to about 1e-8."""
+    # Late, here and below: a gateway that reads no text does without it.
+    import wordfreq
+
     shares: dict[str, float] = {}
     for word, share in wordfreq.get_frequency_dict("en", "large").items():
         key = plain(word)
@@ -28,6 +29,8 @@ def english() -> dict[str, float]:
 @cache
 def foreign() -> dict[str, float]:
     """The greatest share that a word has in any of the other languages, from 1e-6 up."""
+    import wordfreq
+
     shares: dict[str, float] = {}
     for language in _FOREIGN:
         for word, share in wordfreq.get_frequency_dict(language, "small").items():

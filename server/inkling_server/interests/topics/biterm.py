@@ -11,12 +11,15 @@ Shapes: B distinct pairs, T topics, V words, D documents.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, triu
 
 from inkling_server.interests.topics.model import Bags, Float64, Topics, shares
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # Pairs whose topics are held at a time: bounds memory at 50 bytes * this * topics.
 _CHUNK = 1 << 14
@@ -75,8 +78,11 @@ class Biterm:
         return Topics(bags.words, words_TV, _documents(bags.counts_DV, either_TV, topics_T))
 
 
-def _present(counts_DV: csr_array, max_words: int) -> csr_array:
+def _present(counts_DV: "csr_array", max_words: int) -> "csr_array":
     """1 where a document has a word; of a long document, the words of highest TF-IDF only."""
+    # Late: a gateway imports this module and never calls it; only refreshes do.
+    from scipy.sparse import csr_array
+
     present_DV = csr_array(counts_DV, dtype=np.float64, copy=True)
     present_DV.data[:] = 1
     lengths_D = np.diff(present_DV.indptr)
@@ -91,8 +97,10 @@ def _present(counts_DV: csr_array, max_words: int) -> csr_array:
     return present_DV
 
 
-def _pairs(present_DV: csr_array) -> tuple[NDArray[np.intp], NDArray[np.intp], Float64]:
+def _pairs(present_DV: "csr_array") -> tuple[NDArray[np.intp], NDArray[np.intp], Float64]:
     """Pairs of different words in one document, and in how many documents each stands."""
+    from scipy.sparse import triu
+
     together = triu(present_DV.T @ present_DV, k=1).tocoo()
     return (
         together.row.astype(np.intp),
@@ -119,6 +127,8 @@ def _step(
         right_B: second word of each pair.
         counts_B: documents that have the pair.
     """
+    from scipy.sparse import csr_array
+
     own_VT = np.ascontiguousarray(own_TV.T)
     topic_count, word_count = own_TV.shape
     sums_VT, sums_T, likelihood = np.zeros((word_count, topic_count)), np.zeros(topic_count), 0.0
@@ -141,7 +151,7 @@ def _step(
     return sums_VT.T, sums_T, likelihood
 
 
-def _documents(counts_DV: csr_array, either_TV: Float64, topics_T: Float64) -> Float64:
+def _documents(counts_DV: "csr_array", either_TV: Float64, topics_T: Float64) -> Float64:
     """P(topic | document): the mean over its words of P(topic | word)."""
     given_word_VT = shares((either_TV * topics_T[:, None]).T)
     return shares(np.asarray(counts_DV @ given_word_VT))

@@ -15,7 +15,6 @@ Shapes: N distinct words of each document, one after another; T topics, V words,
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from inkling_server.interests.topics.model import Bags, Topics, shares
 
@@ -51,6 +50,9 @@ class Lda:
 
     def fit(self, bags: Bags) -> Topics:
         """Finds the topics of a corpus."""
+        # Late: a gateway imports this module and never calls it; only refreshes do.
+        from scipy.sparse import csr_array
+
         counts_DV = bags.counts_DV
         document_count, word_count = counts_DV.shape
         words_N = counts_DV.indices

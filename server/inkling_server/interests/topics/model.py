@@ -9,14 +9,16 @@ words of a preprocessed document count.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from inkling_server.interests.phrases.candidates import ReadDocument
 from inkling_server.interests.phrases.weak_words import WEAK_NOUNS
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Float64 = NDArray[np.float64]
 Words = Sequence[str]
@@ -41,7 +43,7 @@ class Bags:
     """
 
     words: tuple[str, ...]
-    counts_DV: csr_array
+    counts_DV: "csr_array"
 
     @classmethod
     def of(
@@ -63,7 +65,8 @@ class Bags:
         Raises:
             ValueError: no word is left.
         """
-        # Here: scikit-learn takes a second to import, and most refreshes fit no topics.
+        # Here: they take a second to import, and most refreshes fit no topics.
+        from scipy.sparse import csr_array
         from sklearn.feature_extraction.text import CountVectorizer
 
         vectorizer = CountVectorizer(

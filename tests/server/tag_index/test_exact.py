@@ -5,82 +5,19 @@ Shapes: B pictures, N tags, D dimensions.
 
 import asyncio
 import math
-import threading
-from collections.abc import Iterator, Sequence
 
-import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from inkling_server.encoders import Embeddings
 from inkling_server.model_manifest import MAX_TAG_OFFSET, Curve
 from inkling_server.scoring import Float64, bent, sigmoid
-from inkling_server.tag_index import Hit, SearchThread, Selection, TagIndex
+from inkling_server.tag_index import SearchThread, Selection, TagIndex
+from tests.server.tag_index.index_kit import BIAS, SCALE, exact, pairs, search, unit_rows
 
-SCALE, BIAS = 20.0, -8.0
 FLAT = Curve((-9.0, -2.0, 1.0, 5.0), (-8.0, -3.0, -2.999, -2.0))
 STEEP = Curve((-7.0, -6.9, 3.0, 3.1), (-9.0, -5.0, 2.0, 9.0))
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[SearchThread]:
-    thread = SearchThread()
-    yield thread
-    thread.close()
-
-
-def unit_rows(
-    rng: np.random.Generator, count: int, dimension: int, levels: int | None = None
-) -> Embeddings:
-    """Random directions; with few `levels` per number, many rows are equal."""
-    if levels is None:
-        rows_ND = rng.standard_normal((count, dimension))
-    else:
-        rows_ND = rng.integers(-levels, levels + 1, (count, dimension)).astype(float)
-        rows_ND[:, 0] += 0.5  # never all zero
-    rows_ND /= np.linalg.norm(rows_ND, axis=1, keepdims=True)
-    return rows_ND.astype(np.float32)
-
-
-def exact(
-    tags_ND: Embeddings,
-    priors_N: Float64,
-    picture_D: NDArray[np.float32],
-    selection: Selection,
-    offsets_N: Float64 | None = None,
-    curve: Curve | None = None,
-) -> list[tuple[int, float]]:
-    """The definition, spelled out: (row, score) of every tag above the threshold, best first."""
-    cosines_N = (tags_ND.astype(np.float64) * picture_D.astype(np.float64)).sum(axis=1)
-    logits_N = SCALE * cosines_N + BIAS + priors_N + (0.0 if offsets_N is None else offsets_N)
-    scores_N = sigmoid(logits_N if curve is None else bent(logits_N, curve)).tolist()
-    ranked = sorted(enumerate(scores_N), key=lambda pair: (-pair[1], pair[0]))
-    return [pair for pair in ranked[: selection.top_n] if pair[1] > selection.min_score]
-
-
-async def search(
-    thread: SearchThread,
-    tags_ND: Embeddings,
-    priors_N: Float64,
-    pictures_BD: Embeddings,
-    selections: Sequence[Selection],
-    offsets_N: Float64 | None = None,
-    curve: Curve | None = None,
-) -> list[tuple[Hit, ...]]:
-    index = await TagIndex.build(
-        thread, tags_ND, priors_N, scale=SCALE, bias=BIAS, offsets_N=offsets_N, curve=curve
-    )
-    try:
-        return await index.search(pictures_BD, selections)
-    finally:
-        await index.close()
-
-
-def pairs(hits: Sequence[Hit]) -> list[tuple[int, float]]:
-    return [(hit.row, hit.score) for hit in hits]
 
 
 @settings(max_examples=60, deadline=None)
@@ -324,97 +261,3 @@ async def test_many_tasks_search_one_index_at_a_time(thread: SearchThread) -> No
     alone = await asyncio.gather(*(index.search(pictures_BD[b : b + 1], [five]) for b in range(40)))
     assert [hits for (hits,) in alone] == together
     await index.close()
-
-
-class FakeGpuResources:
-    def __init__(self) -> None:
-        self.temp_bytes: int | None = None
-
-    def setTempMemory(self, size: int) -> None:  # noqa: N802 - FAISS's name
-        self.temp_bytes = size
-
-
-class FakeGpuConfig:
-    useFloat16 = False
-
-
-class FakeGpuIndex:
-    """A flat GPU index as FAISS documents it: fp16, at most 2,048 candidates, one thread only."""
-
-    made: "list[FakeGpuIndex]" = []  # noqa: RUF012 - emptied by the fixture
-
-    def __init__(self, resources: FakeGpuResources, dimension: int, config: FakeGpuConfig) -> None:
-        assert config.useFloat16
-        self.resources = resources
-        self.rows_NE: Embeddings = np.empty((0, dimension), np.float32)
-        self.thread_ids = {threading.get_ident()}
-        self.made.append(self)
-
-    def add(self, rows_NE: Embeddings) -> None:
-        self.thread_ids.add(threading.get_ident())
-        self.rows_NE = rows_NE.astype(np.float16).astype(np.float32)
-
-    def search(
-        self, queries_BE: Embeddings, k: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        assert k <= 2048
-        self.thread_ids.add(threading.get_ident())
-        products_BN = queries_BE.astype(np.float16).astype(np.float32) @ self.rows_NE.T
-        rows_BK = np.argsort(-products_BN, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(products_BN, rows_BK, axis=1), rows_BK
-
-
-@pytest.fixture
-def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
-    monkeypatch.setattr(faiss, "StandardGpuResources", FakeGpuResources, raising=False)
-    monkeypatch.setattr(faiss, "GpuIndexFlatConfig", FakeGpuConfig, raising=False)
-    monkeypatch.setattr(faiss, "GpuIndexFlatIP", FakeGpuIndex, raising=False)
-    FakeGpuIndex.made.clear()
-    yield
-    FakeGpuIndex.made.clear()
-
-
-@pytest.mark.usefixtures("fake_gpu")
-@pytest.mark.parametrize("levels", [None, 1])
-async def test_answers_from_half_precision_candidates_are_exact(levels: int | None) -> None:
-    rng = np.random.default_rng(6)
-    thread = SearchThread()
-    # Crowded: neighbours in the ranking are nearer to each other than fp16 can tell.
-    tags_ND, pictures_BD = unit_rows(rng, 5000, 6, levels), unit_rows(rng, 20, 6, levels)
-    priors_N = rng.normal(size=5000)
-    selections = [
-        Selection(top_n, least) for top_n in (1, 5, 20, 50, 100) for least in (0, 0.2)
-    ] * 2
-    index = await TagIndex.build(thread, tags_ND, priors_N, scale=SCALE, bias=BIAS)
-    assert index.on_gpu
-    for hits, picture_D, selection in zip(
-        await index.search(pictures_BD, selections), pictures_BD, selections, strict=True
-    ):
-        assert pairs(hits) == exact(tags_ND, priors_N, picture_D, selection)
-    await index.close()
-    thread.close()
-
-
-@pytest.mark.usefixtures("fake_gpu")
-async def test_gpu_has_one_owner_thread_and_bounded_memory() -> None:
-    rng = np.random.default_rng(7)
-    thread = SearchThread()
-    indexes = [
-        await TagIndex.build(thread, unit_rows(rng, 9, 4), np.zeros(9), scale=SCALE, bias=BIAS)
-        for _ in range(2)
-    ]
-    picture_1D = unit_rows(rng, 1, 4)
-    await asyncio.gather(
-        *(index.search(picture_1D, [Selection(3, 0.0)]) for index in indexes for _ in range(10))
-    )
-    first, second = FakeGpuIndex.made
-    assert first.thread_ids == second.thread_ids
-    assert len(first.thread_ids) == 1
-    assert threading.get_ident() not in first.thread_ids
-    assert first.resources is second.resources
-    assert first.resources.temp_bytes is not None
-    assert first.resources.temp_bytes <= 256 * 1024 * 1024
-    for index in indexes:
-        await index.close()
-    thread.close()
