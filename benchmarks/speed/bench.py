@@ -28,7 +28,7 @@ from benchmarks.speed.systems import Endpoint, Gateway, System, open_gateway
 from benchmarks.speed.tags import ServedModel, export_tags
 
 # Messages of a stream: as many as a stream may have under way.
-WINDOW = 64
+WINDOW = 96
 
 
 @dataclass(frozen=True, slots=True)

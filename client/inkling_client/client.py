@@ -142,7 +142,7 @@ class InklingClient:
         min_score: float | None = None,
         graph_version: str = "",
         explain: bool = False,
-        max_in_flight: int = 64,
+        max_in_flight: int = 96,
         stall_timeout_s: float = 30.0,
         retry: RetryPolicy = STREAM_RETRY,
     ) -> Generator[tuple[K, TagResult | InklingClientError]]:

@@ -419,11 +419,12 @@ class Settings(BaseModel):
         "memory and longer waits under load, not more throughput.",
     )
     max_stream_in_flight: int = Field(
-        default=64,
+        default=96,
         ge=1,
         le=10_000,
-        description="Pictures of one TagStream that are worked on at a time. Smaller than two "
-        "batches: a single client cannot keep the encoder busy.",
+        description="Pictures of one TagStream that are worked on at a time. Smaller than three "
+        "batches (one computes, one waits, one is decoded): a single client cannot keep the "
+        "encoder busy.",
     )
     max_batch_count: int = Field(
         default=32,

@@ -56,7 +56,7 @@ async def test_info_tells_versions_limits_defaults_and_encoders(
     assert info.limits.max_image_pixels == 64_000_000
     assert info.limits.max_image_side == 16_384
     assert info.limits.max_top_n == 100
-    assert info.limits.max_stream_in_flight == 64
+    assert info.limits.max_stream_in_flight == 96
     assert info.limits.max_queue_count == 128
     if video_is_available():
         assert info.limits.max_video_bytes == 200 * 1024 * 1024
