@@ -69,7 +69,7 @@ VARIANTS = {
 }
 REFERENCE = "ONNX Runtime f32"
 # The graph before `inkling_server.openvino_graph` has put channels first.
-AS_EXPORTED = "OpenVINO bf16, a stream a core, chunks of 8, as exported"
+AS_EXPORTED = "OpenVINO bf16, a stream a core, chunks of 4, as exported"
 
 
 def make_photos(size: int) -> NDArray[np.uint8]:
@@ -170,7 +170,7 @@ async def measure_triton(models: Path, pixels_BHWC: NDArray[np.uint8], rounds: i
     """The bare runtime against the same work through Triton."""
     manifest = load_manifest(models)
     bare = open_runtime(
-        models / "vision_encoder" / str(manifest.version) / "model.onnx", RuntimeOptions(chunk=8)
+        models / "vision_encoder" / str(manifest.version) / "model.onnx", RuntimeOptions(chunk=4)
     )
     rows = []
     with tempfile.TemporaryDirectory() as data_dir:
@@ -242,7 +242,7 @@ def compare(name: str, models: Path, rounds: int, *, swap: str) -> dict[str, Any
     if swap == "images":
         as_exported = "inkling_server.openvino_graph.transpose_pixels_first"
         with mock.patch(as_exported, return_value=False):
-            runtimes[AS_EXPORTED] = open_runtime(folder / "model.onnx", RuntimeOptions(chunk=8))
+            runtimes[AS_EXPORTED] = open_runtime(folder / "model.onnx", RuntimeOptions(chunk=4))
         with quantised(folder / "model.onnx", pixels) as model:
             if model is not None:
                 options = RuntimeOptions("openvino", "bf16", chunk=8)

@@ -35,6 +35,9 @@ _CHOICES = {
     "precision": ("f32", "bf16", "f16"),
 }
 _COUNTS = ("threads", "streams", "chunk")
+# One that a stream computes and one that waits for it: results are fetched in order, and a stream
+# that is ahead of the others would stand still until their turn has come.
+_CHUNKS_PER_STREAM = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,10 @@ class _OpenVino:
                 "ENABLE_CPU_PINNING": False,
             },
         )
-        self._requests = [compiled.create_infer_request() for _ in range(streams)]
+        self._streams = streams
+        self._requests = [
+            compiled.create_infer_request() for _ in range(streams * _CHUNKS_PER_STREAM)
+        ]
         self._chunk = options.chunk
         version = openvino.__version__.split("-")[0]
         self.description = f"OpenVINO {version} {precision}, {threads} threads, {streams} streams"
@@ -194,9 +200,9 @@ class _OpenVino:
     def run(self, inputs: Arrays) -> NDArray[Any]:
         rows = len(next(iter(inputs.values())))
         chunk = self._chunk
-        if len(self._requests) > 1:
+        if self._streams > 1:
             # Every stream gets something to do, also of a small batch.
-            share = -(-rows // len(self._requests))
+            share = -(-rows // self._streams)
             chunk = min(chunk, share) if chunk else share
         running: deque[Any] = deque()
         results: list[NDArray[Any]] = []
