@@ -10,8 +10,9 @@ session, an input and an output for each size and lane, all made (and captured) 
 memory for weights grows with their number. Models with more free dimensions than the batch, such as
 text encoders, run without graphs, each batch as it comes.
 
-Not yet run on a GPU: `benchmarks/bench_gpu.py` measures it there, and compares its answers with the
-CPU's. Like `runtimes`, which opens it, this module knows neither Triton nor pictures.
+`benchmarks/bench_gpu.py`, which ran on an H100, compares its answers with the CPU's and its speed
+with the card's limits. Like `runtimes`, which opens it, this module knows neither Triton nor
+pictures.
 
 Shapes: B rows of a batch; all inputs share their first dimension.
 """

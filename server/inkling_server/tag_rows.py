@@ -52,13 +52,13 @@ async def open_rows(
     digest = await asyncio.to_thread(rows_digest, graph, key, shifts_N)
     files = RowsFolder(folder)
     rows = await asyncio.to_thread(files.open, digest, shape)
-    if rows is not None:
-        return rows
-    async with _locked(folder):
-        rows = await asyncio.to_thread(files.open, digest, shape)
-        if rows is None:
-            rows = await thread.build(fold_rows, await embed(), shifts_N)
-            rows = await asyncio.to_thread(files.store, digest, rows)
+    if rows is None:
+        async with _locked(folder):
+            rows = await asyncio.to_thread(files.open, digest, shape)
+            if rows is None:
+                rows = await thread.build(fold_rows, await embed(), shifts_N)
+                return await asyncio.to_thread(files.store, digest, rows)
+    _log.info("tag embeddings: 0 computed, %d mapped", len(graph.interests))
     return rows
 
 

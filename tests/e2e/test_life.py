@@ -115,8 +115,8 @@ def test_two_servers_run_side_by_side(server: ServerProcess, own_server: ServerP
         assert stub.Tag(tagging_pb2.TagRequest(image=photo()), timeout=20).graph_version
 
 
-def test_second_start_reuses_tag_embeddings(warm_data_dir: Path) -> None:
+def test_second_start_maps_tag_embeddings(warm_data_dir: Path) -> None:
     with ServerProcess(warm_data_dir) as process:
         process.wait_serving()
         log = process.output.read_text(encoding="utf-8")
-    assert re.search(r"tag embeddings: 0 computed, [1-9]\d+ reused", log), log
+    assert re.search(r"tag embeddings: 0 computed, [1-9]\d+ mapped", log), log
