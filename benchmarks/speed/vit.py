@@ -114,5 +114,6 @@ def exported(hub: Path, precision: str) -> Path:
 NOT_INSTALLABLE = {
     "clip-as-service (clip-server 0.8.3, 2023)": "Does not install with today's packages: its ONNX"
     " extra wants onnxruntime-gpu <= 1.13.1, of which there is no build for Python 3.11 or newer;"
-    " the jina 3 that it needs wants grpcio <= 1.68, and pip finds no set that fits."
+    " the jina 3 that it needs wants grpcio <= 1.68, and pip had found no set that fits after three"
+    " minutes."
 }
