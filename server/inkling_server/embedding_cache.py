@@ -10,14 +10,10 @@ graphs, encoders or the index.
 Shapes: P phrases in the file, D dimensions.
 """
 
-import contextlib
 import hashlib
 import io
 import json
 import logging
-import os
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +21,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inkling_server.cache_files import mark_used, prune, replace_file
 from inkling_server.encoders import Embeddings
 from inkling_server.model_manifest import ModelManifest
 
 _log = logging.getLogger(__name__)
 _DIGEST_BYTES = hashlib.sha256().digest_size
-_DRAFT = ".draft-"
-_STALE_DRAFT_S = 3600.0
+_SUFFIX = ".embeddings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ class CacheKey:
 
     @property
     def file_name(self) -> str:
-        return f"{self.digest}.embeddings"
+        return f"{self.digest}{_SUFFIX}"
 
 
 class EmbeddingCache:
@@ -92,8 +88,7 @@ class EmbeddingCache:
         if embeddings_PD.shape != (len(phrases), key.dimension) or not _are_unit(embeddings_PD):
             _log.warning("embedding cache: %s holds no unit vectors; it is made anew", path.name)
             return {}
-        with contextlib.suppress(OSError):
-            os.utime(path)  # the date says "last used": `_prune` goes by it
+        mark_used(path)
         return dict(zip(phrases, embeddings_PD, strict=True))
 
     def store(
@@ -119,43 +114,19 @@ class EmbeddingCache:
             merged.setdefault(phrase, embedding)
         try:
             self._write(key, merged)
-            self._prune(keep=key.file_name)
+            prune(self._folder / key.file_name, _SUFFIX, self._max_files)
         except OSError as error:
             _log.warning("embedding cache: cannot be written (%s); the next start is slower", error)
 
     def _write(self, key: CacheKey, rows: Mapping[str, NDArray[np.float32]]) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         names = np.frombuffer(json.dumps(list(rows), ensure_ascii=False).encode(), np.uint8)
         embeddings_PD = np.empty((len(rows), key.dimension), np.float32)
         for i, embedding in enumerate(rows.values()):
             embeddings_PD[i] = embedding
         body = io.BytesIO()
         np.savez(body, phrases=names, embeddings=embeddings_PD)
-        descriptor, draft = tempfile.mkstemp(prefix=_DRAFT, dir=self._folder)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(hashlib.sha256(body.getbuffer()).digest())
-                file.write(body.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            Path(draft).replace(self._folder / key.file_name)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
-
-    def _prune(self, keep: str) -> None:
-        """Drops models not used for longest, and drafts that a crash left behind."""
-        for draft in self._folder.glob(_DRAFT + "*"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - draft.stat().st_mtime > _STALE_DRAFT_S:
-                    draft.unlink()
-        others = [path for path in self._folder.glob("*.embeddings") if path.name != keep]
-        dates: list[tuple[int, Path]] = []
-        for path in others:
-            with contextlib.suppress(FileNotFoundError):
-                dates.append((path.stat().st_mtime_ns, path))
-        for _, path in sorted(dates, reverse=True)[self._max_files - 1 :]:
-            path.unlink(missing_ok=True)
+        checksum = hashlib.sha256(body.getbuffer()).digest()
+        replace_file(self._folder / key.file_name, [checksum, body.getbuffer()])
 
 
 def _read(path: Path) -> tuple[list[str], Embeddings]:

@@ -21,13 +21,11 @@ from typing import Protocol
 from inkling_server.data_dir import DataDir
 from inkling_server.embedding_cache import EmbeddingCache
 from inkling_server.encoders import Encoder, EncoderAddress, EncoderBackend, EncoderDescription
-from inkling_server.freed_memory import give_back_freed_memory
 from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.interests.library import GraphLibrary
 from inkling_server.interests.mentions.reading import TextReaders
-from inkling_server.interests.snapshot import SnapshotDamaged
 from inkling_server.interests.store import GraphStore
-from inkling_server.interests.vectors import Vectors, load_vectors
+from inkling_server.interests.vectors import Vectors, load_sound_vectors
 from inkling_server.limits_from_settings import image_limits, tagger_limits, text_limits
 from inkling_server.model_manifest import Calibration, load_calibration
 from inkling_server.observers import TagObserver
@@ -250,7 +248,6 @@ async def open_engine(
             open_people(storage, states, tagger, people_settings(settings, data_dir))
         )
         phases.end("tags")
-        await asyncio.to_thread(give_back_freed_memory)
         operations = JoinedOperations(
             {"refresh": refresher, "rollout": rollouts, "people": people.refresher}
         )
@@ -277,11 +274,7 @@ def load_graph(store: GraphStore) -> tuple[GraphSnapshot, Vectors | None]:
         SnapshotDamaged: not even the shipped graph can be read.
     """
     graph, folder = store.load_current()
-    try:
-        return graph, load_vectors(folder, len(graph.interests))
-    except SnapshotDamaged as error:
-        _log.error("embeddings are computed anew: %s", error)
-        return graph, None
+    return graph, load_sound_vectors(folder, len(graph.interests))
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ none. The gateway knows every part, and no part knows the gateway.
 """
 
 import asyncio
-import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from inkling_server.engine import (
     open_engine,
 )
 from inkling_server.errors import EncoderDown, VideosNotServed
+from inkling_server.freed_memory import settle
 from inkling_server.gauges import watch_tagging
 from inkling_server.http_server import HttpServer
 from inkling_server.limits_from_settings import image_limits
@@ -261,10 +261,7 @@ class Gateway:
             self._settings, self._data_dir, self._open_backend, events, self._metrics
         ) as engine:
             self._engine = engine
-            # Modules and the first graph stay: a collection that a request meets need not look
-            # through them again, which takes a tenth of a second.
-            gc.collect()
-            gc.freeze()
+            await asyncio.to_thread(settle)
             state = engine.states.current
             self._metrics.versions(
                 server=inkling_server.__version__,

@@ -6,6 +6,7 @@ The file says whose vectors these are; rows are those of the snapshot's interest
 Shapes: N interests, D dimensions.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from safetensors.numpy import save_file
 from inkling_server.interests.snapshot import SnapshotDamaged, read_manifest, verify_files
 
 VECTORS_FILE = "embeddings.safetensors"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +49,15 @@ def save_vectors(vectors: Vectors, folder: Path) -> None:
             "min_cosine": repr(vectors.min_cosine),
         },
     )
+
+
+def load_sound_vectors(folder: Path, count: int) -> Vectors | None:
+    """As `load_vectors`, for who can do without: None also where they are damaged."""
+    try:
+        return load_vectors(folder, count)
+    except SnapshotDamaged as error:
+        _log.error("embeddings are computed anew: %s", error)
+        return None
 
 
 def load_vectors(folder: Path, count: int) -> Vectors | None:

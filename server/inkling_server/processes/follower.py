@@ -14,8 +14,6 @@ is not Tag or TagStream it hands on to the owner. It ends with the owner. No set
 """
 
 import asyncio
-import ctypes
-import gc
 import logging
 import os
 import signal
@@ -27,7 +25,6 @@ from functools import partial
 from typing import Any
 
 import grpc
-import pyarrow
 import uvloop
 
 import inkling_server.blas_threads  # noqa: F401 - before whatever imports numpy
@@ -38,10 +35,12 @@ from inkling_server.data_dir import DataDir
 from inkling_server.embedding_cache import EmbeddingCache
 from inkling_server.encoders import Encoder
 from inkling_server.errors import InklingError, VideosNotServed
+from inkling_server.freed_memory import settle
 from inkling_server.gauges import watch_tagging
 from inkling_server.interests.snapshot import SnapshotDamaged
 from inkling_server.limits_from_settings import image_limits, tagger_limits, text_limits
 from inkling_server.model_manifest import CalibrationUnusable, load_manifest
+from inkling_server.near_channels import CHANNEL_OPTIONS
 from inkling_server.processes.following import Following, OpenEncoder, following
 from inkling_server.processes.joined_metrics import families_to_json
 from inkling_server.processes.orders import (
@@ -57,7 +56,7 @@ from inkling_server.refresh.pipe import MAX_LINE_BYTES, GatewayPipe, PipeBroken
 from inkling_server.rpc import health
 from inkling_server.rpc.boundary import Boundary
 from inkling_server.rpc.draining import Drain, drain_server
-from inkling_server.rpc.forwarding import CHANNEL_OPTIONS, Forwarder
+from inkling_server.rpc.forwarding import Forwarder
 from inkling_server.rpc.health import HealthBoard, HealthServicer
 from inkling_server.rpc.item_stream import StreamPolicy
 from inkling_server.rpc.listening import Endpoint, PortTaken, PrivateSocket
@@ -182,7 +181,7 @@ class Follower:
                 text_reader=reader,
             )
             stack.push_async_callback(tagger.close)
-            give_back_memory()
+            await asyncio.to_thread(settle)
             await stack.enter_async_context(self._beside(followed.run()))
             await stack.enter_async_context(self._beside(self._canary(tagger).run()))
             await _first_of(self._well.wait(), self._stopping.wait())
@@ -284,16 +283,6 @@ class Follower:
     def _require_tagger(self) -> Tagger:
         assert self._tagger is not None  # it listens only when it has one
         return self._tagger
-
-
-def give_back_memory() -> None:
-    """Frees what only opening needed, for there are many processes of this kind."""
-    # What was loaded stays: a collection that a request meets need not look through it again.
-    gc.collect()
-    gc.freeze()
-    pyarrow.default_memory_pool().release_unused()
-    with suppress(OSError, AttributeError):  # another C library than GNU's
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _no_videos() -> VideoTagger:

@@ -19,7 +19,7 @@ from inkling_server.interests.graph import GraphSnapshot
 from inkling_server.interests.mentions.reading import TextReaders
 from inkling_server.interests.snapshot import SnapshotDamaged, load_snapshot
 from inkling_server.interests.store import GraphStore
-from inkling_server.interests.vectors import Vectors, load_vectors
+from inkling_server.interests.vectors import Vectors, load_sound_vectors
 from inkling_server.model_manifest import CalibrationUnusable, load_calibration
 from inkling_server.processes.orders import Orders, Target
 from inkling_server.serving_state import ServingState, StateHolder, build_state
@@ -179,8 +179,4 @@ async def following(
 def _read(store: GraphStore, version: str) -> tuple[GraphSnapshot, Vectors | None]:
     folder = store.folder(version)
     graph = load_snapshot(folder)
-    try:
-        return graph, load_vectors(folder, len(graph.interests))
-    except SnapshotDamaged as error:
-        _log.error("embeddings are computed anew: %s", error)
-        return graph, None
+    return graph, load_sound_vectors(folder, len(graph.interests))

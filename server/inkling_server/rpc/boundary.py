@@ -27,16 +27,23 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from inkling_server.errors import ArgumentOutOfRange, DeadlineExceeded, Overloaded
+from inkling_server.rpc.draining import UnderWay
 from inkling_server.rpc.status import code_of, reason_of, to_status
 
 _PREFIXES = ("/inkling.", "/google.longrunning.")
 # A caller that opens a call and then dribbles its message holds room that others want.
 _REQUEST_TIMEOUT_S = 60.0
-_RETRY_AFTER_S = 1.0
+# When a caller is told to come back whose message was not even read.
+RETRY_AFTER_S = 1.0
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Behaviour: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
+
+
+def is_ours(method: str) -> bool:
+    """Whether a full method name is of this API: health and reflection are not."""
+    return method.startswith(_PREFIXES)
 
 
 class RpcObserver(Protocol):
@@ -70,14 +77,12 @@ class Boundary(grpc.aio.ServerInterceptor):
         self._observer = observer
         self._max_unary_calls = max_unary_calls
         self._unary_calls: Counter[str] = Counter()
-        self._calls = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._under_way = UnderWay()
         self._wrapped: dict[str, _Handler] = {}
 
     async def idle(self) -> None:
         """Returns as soon as no RPC of ours is under way."""
-        await self._idle.wait()
+        await self._under_way.idle()
 
     async def intercept_service(
         self,
@@ -88,7 +93,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         if wrapped := self._wrapped.get(method):
             return wrapped
         handler = await continuation(handler_call_details)
-        if handler is None or not method.startswith(_PREFIXES):
+        if handler is None or not is_ours(method):
             return handler
         self._wrapped[method] = self._wrap(method.rpartition("/")[2], handler)
         return self._wrapped[method]
@@ -123,7 +128,7 @@ class Boundary(grpc.aio.ServerInterceptor):
 
     async def _answer_one(self, rpc: str, answer: _Behaviour, context: Context) -> Any:
         if self._unary_calls[rpc] >= self._max_unary_calls:
-            raise Overloaded(_RETRY_AFTER_S)
+            raise Overloaded(RETRY_AFTER_S)
         self._unary_calls[rpc] += 1
         try:
             return await answer(await _read_one(context), context)
@@ -133,8 +138,7 @@ class Boundary(grpc.aio.ServerInterceptor):
     async def _guard(self, rpc: str, context: Context, work: Awaitable[Any]) -> Any:
         started = time.perf_counter()
         code, reason = "OK", ""
-        self._calls += 1
-        self._idle.clear()
+        self._under_way.begin()
         self._observer.rpc_started(rpc)
         try:
             return await work
@@ -148,9 +152,7 @@ class Boundary(grpc.aio.ServerInterceptor):
             code, reason = code_of(status).name, reason_of(status)
             await context.abort_with_status(rpc_status.to_status(status))
         finally:
-            self._calls -= 1
-            if self._calls == 0:
-                self._idle.set()
+            self._under_way.end()
             self._observer.rpc_finished(rpc, code, reason, time.perf_counter() - started)
 
 

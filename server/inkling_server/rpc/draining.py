@@ -16,6 +16,30 @@ T = TypeVar("T")
 _FLUSH_S = 1.0
 
 
+class UnderWay:
+    """Counts calls that have begun and not ended. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def begin(self) -> None:
+        """One more."""
+        self._count += 1
+        self._idle.clear()
+
+    def end(self) -> None:
+        """One less."""
+        self._count -= 1
+        if self._count == 0:
+            self._idle.set()
+
+    async def idle(self) -> None:
+        """Returns as soon as there is none."""
+        await self._idle.wait()
+
+
 class Drain:
     """A switch that is thrown once. Owned by the gateway; belongs to one event loop."""
 

@@ -18,21 +18,13 @@ import grpc
 from grpc_status import rpc_status
 
 from inkling_server.errors import Overloaded
+from inkling_server.rpc.boundary import RETRY_AFTER_S, is_ours
+from inkling_server.rpc.draining import UnderWay
 from inkling_server.rpc.status import to_status
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-_PREFIXES = ("/inkling.", "/google.longrunning.")
 _STATUS_DETAILS = "grpc-status-details-bin"
-_RETRY_AFTER_S = 1.0
-CHANNEL_OPTIONS = (
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 500),
-    # Who receives a message decides how long it may be.
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
-)
 
 
 class Forwarder(grpc.aio.ServerInterceptor):
@@ -49,13 +41,12 @@ class Forwarder(grpc.aio.ServerInterceptor):
         self._own = frozenset(own)
         self._max_calls = max_calls
         self._calls: Counter[str] = Counter()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._under_way = UnderWay()
         self._handlers: dict[str, _Handler] = {}
 
     async def idle(self) -> None:
         """Returns as soon as no call is being handed on."""
-        await self._idle.wait()
+        await self._under_way.idle()
 
     async def intercept_service(
         self,
@@ -63,7 +54,7 @@ class Forwarder(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "_Handler | None":
         method = handler_call_details.method
-        if method in self._own or not method.startswith(_PREFIXES):
+        if method in self._own or not is_ours(method):
             return await continuation(handler_call_details)
         if method not in self._handlers:
             # Names come from callers: there must be no room for as many as they like.
@@ -78,18 +69,17 @@ class Forwarder(grpc.aio.ServerInterceptor):
 
         async def forward(_requests: object, context: _Context) -> None:
             if self._calls[method] >= self._max_calls:
-                refusal = rpc_status.to_status(to_status(Overloaded(_RETRY_AFTER_S)))
+                refusal = rpc_status.to_status(to_status(Overloaded(RETRY_AFTER_S)))
                 await context.abort_with_status(refusal)
             self._calls[method] += 1
-            self._idle.clear()
+            self._under_way.begin()
             try:
                 await _forward(start, context)
             finally:
                 self._calls[method] -= 1
                 if not self._calls[method]:
                     del self._calls[method]
-                if not self._calls:
-                    self._idle.set()
+                self._under_way.end()
 
         return grpc.stream_stream_rpc_method_handler(forward)
 

@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from inkling_server.encoders import Embeddings
 from inkling_server.scoring import Float32
 from inkling_server.tag_index.exact import Rows
-from inkling_server.tag_index.rows import BLOCK_ROWS
+from inkling_server.tag_index.rows import BLOCK_ROWS, fold_queries
 
 _log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class ApproximateCandidates:
 
     def _prove(self, pictures_SD: Embeddings, scale: float) -> bool:
         """Chooses how many candidates to take; False where no number of them is enough."""
-        queries_SE = _queries(pictures_SD, scale)
+        queries_SE = fold_queries(pictures_SD, scale)
         true_SK = _best(self._rows_NE, queries_SE, RECALL_AT)
         for self._candidates in _LADDER:
             _, found_SK = self._refined(queries_SE, RECALL_AT, self._candidates)
@@ -199,7 +199,7 @@ class _Axes:
         unit_E = np.ones(width)
         unit_E[-1] = 1 / scale
         root_EE = unit_E[:, np.newaxis] * root_EE
-        sample = np.sort(rng.permutation(len(rows_NE))[:50_000])
+        sample = np.sort(rng.permutation(len(rows_NE))[:_TRAINED_ON])
         sample_SE = rows_NE[sample].astype(np.float64)
         mean_E = sample_SE.mean(axis=0)
         turned_SE = (sample_SE - mean_E) @ root_EE
@@ -236,12 +236,6 @@ def _unlike(typical_SD: Embeddings, rng: np.random.Generator) -> Embeddings:
     moved_SD = typical_SD + typical_SD[first_S] - typical_SD[second_S]
     unit_SD: Embeddings = moved_SD / np.linalg.norm(moved_SD, axis=1, keepdims=True)
     return unit_SD
-
-
-def _queries(pictures_BD: Embeddings, scale: float) -> Embeddings:
-    queries_BE = np.ones((len(pictures_BD), pictures_BD.shape[1] + 1), np.float32)
-    np.multiply(pictures_BD, np.float32(scale), out=queries_BE[:, :-1])
-    return queries_BE
 
 
 def _blocks(rows_NE: Embeddings) -> Iterator[Embeddings]:

@@ -30,7 +30,7 @@ from inkling_server.model_manifest import Curve
 from inkling_server.scoring import Float32, Float64, bent, final_logits, sigmoid
 from inkling_server.tag_index.approximate import EXACT_UP_TO, ApproximateCandidates
 from inkling_server.tag_index.exact import ExactCandidates, Rows
-from inkling_server.tag_index.rows import TagRows, fold_rows
+from inkling_server.tag_index.rows import TagRows, fold_queries, fold_rows
 from inkling_server.tag_index.thread import SearchThread
 from inkling_server.tag_index.values import Hit, Selection
 
@@ -182,9 +182,7 @@ class TagIndex:
         k = min(self.count, wanted + _SPARE_CANDIDATES)
         if self._exact is not None:
             k = min(k, self._exact.max_k)
-        queries_BE = np.empty((len(pictures_BD), self.dimension + 1), np.float32)
-        np.multiply(pictures_BD, np.float32(self._scale), out=queries_BE[:, :-1])
-        queries_BE[:, -1] = 1
+        queries_BE = fold_queries(pictures_BD, self._scale)
         found_BK, rows_BK = candidates.search(queries_BE, k)
 
         pictures64_BD = pictures_BD.astype(np.float64)

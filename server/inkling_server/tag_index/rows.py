@@ -14,20 +14,18 @@ mapped harms nobody. It blocks: call it off the event loop. It knows no FAISS, p
 Shapes: N tags, D dimensions, E = D + 1.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
 import mmap
 import os
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from inkling_server.cache_files import mark_used, prune, replace_file
 from inkling_server.encoders import Embeddings
 from inkling_server.scoring import Float64
 
@@ -36,8 +34,6 @@ _HEADER_BYTES = 4096  # a page: the rows begin at one
 _FORMAT = 1
 _READ_BYTES = 1 << 20
 _SUFFIX = ".rows"
-_DRAFT = ".rows-draft-"
-_STALE_DRAFT_S = 3600.0
 BLOCK_ROWS = 8192
 
 
@@ -87,6 +83,13 @@ def fold_rows(embeddings_ND: Embeddings, shifts_N: Float64) -> TagRows:
     return TagRows(rows_NE, longest)
 
 
+def fold_queries(pictures_BD: Embeddings, scale: float) -> Embeddings:
+    """Pictures as rows are searched with, float32 [B, E]; `scale` is the calibration's."""
+    queries_BE = np.ones((len(pictures_BD), pictures_BD.shape[1] + 1), np.float32)
+    np.multiply(pictures_BD, np.float32(scale), out=queries_BE[:, :-1])
+    return queries_BE
+
+
 class RowsFolder:
     """A folder of rows.
 
@@ -113,15 +116,14 @@ class RowsFolder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             _log.warning("tag rows: %s is damaged (%s); it is made anew", path.name, error)
             return None
-        with contextlib.suppress(OSError):
-            os.utime(path)  # the date says "last used": `_prune` goes by it
+        mark_used(path)
         return rows
 
     def store(self, digest: str, rows: TagRows) -> TagRows:
         """Writes rows and maps them; on a full or read-only disk, a warning and the same rows."""
         try:
             self._write(digest, rows)
-            self._prune(keep=self.path(digest))
+            prune(self.path(digest), _SUFFIX, self._max_files)
         except OSError as error:
             _log.warning("tag rows: cannot be written (%s); every process has its own", error)
             return rows
@@ -129,7 +131,6 @@ class RowsFolder:
         return self.open(digest, (shape[0], shape[1])) or rows
 
     def _write(self, digest: str, rows: TagRows) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         header = json.dumps(
             {
                 "format": _FORMAT,
@@ -138,31 +139,7 @@ class RowsFolder:
                 "sha256": _digest(rows.rows_NE.shape, rows.longest_row, rows.rows_NE.data),
             }
         ).encode()
-        descriptor, draft = tempfile.mkstemp(prefix=_DRAFT, dir=self._folder)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(header.ljust(_HEADER_BYTES))
-                file.write(rows.rows_NE.data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(draft).replace(self.path(digest))
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
-
-    def _prune(self, keep: Path) -> None:
-        """Drops rows not used for longest, and drafts that a crash left behind."""
-        dates: list[tuple[int, Path]] = []
-        for path in self._folder.glob(f"*{_SUFFIX}"):
-            with contextlib.suppress(FileNotFoundError):
-                if path != keep:
-                    dates.append((path.stat().st_mtime_ns, path))
-        for _, path in sorted(dates, reverse=True)[self._max_files - 1 :]:
-            path.unlink(missing_ok=True)
-        for draft in self._folder.glob(f"{_DRAFT}*"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - draft.stat().st_mtime > _STALE_DRAFT_S:
-                    draft.unlink()
+        replace_file(self.path(digest), [header.ljust(_HEADER_BYTES), rows.rows_NE.data])
 
 
 def _begun(shape: Sequence[int], longest_row: float) -> "hashlib._Hash":

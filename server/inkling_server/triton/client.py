@@ -22,13 +22,10 @@ from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc import service_pb2_grpc
 
 from inkling_server.errors import EncoderDown
+from inkling_server.near_channels import CHANNEL_OPTIONS
 
-CHANNEL_OPTIONS = (
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 500),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
+_OPTIONS = (
+    *CHANNEL_OPTIONS,
     # Notices a remote machine that went away without closing its connection.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -129,7 +126,7 @@ class TritonClient:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         self._stub: Any = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self._running: set[asyncio.Task[Any]] = set()
         self.last_timeout_s = float("-inf")  # on the monotonic clock

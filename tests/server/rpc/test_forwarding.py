@@ -13,7 +13,8 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from inkling_server.errors import UnknownUser
-from inkling_server.rpc.forwarding import CHANNEL_OPTIONS, Forwarder
+from inkling_server.near_channels import CHANNEL_OPTIONS
+from inkling_server.rpc.forwarding import Forwarder
 from inkling_server.rpc.listening import PrivateSocket
 from inkling_server.rpc.status import reason_of, to_status
 from tests.serving import until
