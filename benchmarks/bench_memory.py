@@ -105,7 +105,7 @@ def _edges(count: int, shipped: GraphSnapshot) -> Edges:
 
 
 def memory_mb(pid: int) -> dict[str, float]:
-    """Resident memory of a process by kind, in MB."""
+    """Resident memory of a process by kind, in MiB."""
     found = {}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
         kind, _, rest = line.partition(":")
@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     lines = [
         "# Memory of a gateway by number of tags",
         "",
-        f"{hardware()}; MB; after {PICTURES} pictures; flags: {parsed.flag or 'none'}",
+        f"{hardware()}; MiB; after {PICTURES} pictures; flags: {parsed.flag or 'none'}",
         "",
         "| tags | RSS at start | RSS | PSS | of it anonymous | of it files | start, s |",
         "|---|---|---|---|---|---|---|",
