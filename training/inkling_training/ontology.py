@@ -6,7 +6,7 @@ counting), good as weak supervision and nothing else. This module knows no pictu
 and no model.
 
     tag_groups.tsv      rows that many classes share, named with "@" in the other two
-    imagenet_tags.tsv   the 1,001 classes of the MobileNet teacher
+    imagenet_tags.tsv   ImageNet's 1,000 classes after "background"
     class_tags.tsv      gold tags of the sample pictures, COCO objects, everyday words
 """
 

@@ -176,12 +176,12 @@ def build_targets(
 
 
 def label_interests(classes: Sequence[str]) -> Sequence[Mapping[str, float]]:
-    """What each classifier label implies: by number for the ImageNet labels, else by its first
-    name.
+    """What each classifier label implies: by number for the ImageNet labels, with background before
+    them or without, else by its first name.
     """
     imagenet = ontology.imagenet_targets()
-    if len(classes) == len(imagenet):
-        return imagenet
+    if len(classes) in (len(imagenet), len(imagenet) - 1):
+        return imagenet[-len(classes) :]
     names = [names.split(", ")[0] for names in classes]
     return [{} if name == BACKGROUND else ontology.expand(name) for name in names]
 

@@ -22,6 +22,8 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModel, AutoModelForImageClassification
 from transformers.image_processing_base import ImageProcessingMixin
 
+import inkling_training.models.efficientnet_lite  # noqa: F401 - teaches AutoModel the family
+
 _WINDOW = 3  # cells of the feature map on a side; on a 7 x 7 map with stride 2: 9 windows
 _STRIDE = 2
 _UNIT_MEAN_STD = ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
@@ -108,6 +110,10 @@ class Tail(nn.Module):
 def split_tower(tower: VisionTower, block_count: int) -> tuple[Trunk, Tail]:
     """Cuts a MobileNetV2-like tower after its first `block_count` blocks; shares its weights.
 
+    Args:
+        tower: keeps working.
+        block_count: negative numbers count from the end: -3 leaves the last three to the tail.
+
     Raises:
         ValueError: another kind of backbone, or no such block.
     """
@@ -122,8 +128,8 @@ def split_tower(tower: VisionTower, block_count: int) -> tuple[Trunk, Tail]:
         raise ValueError(
             f"{type(backbone).__name__} cannot be split: only backbones like MobileNetV2 can"
         )
-    if not 0 <= block_count <= len(blocks):
-        raise ValueError(f"block count {block_count} is not within 0 to {len(blocks)}")
+    if not -len(blocks) <= block_count <= len(blocks):
+        raise ValueError(f"block count {block_count} is not within +-{len(blocks)}")
     trunk = Trunk(tower, stem, nn.ModuleList(blocks[:block_count]))
     return trunk, Tail(nn.ModuleList(blocks[block_count:]), last)
 

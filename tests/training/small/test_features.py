@@ -36,11 +36,17 @@ def test_a_tail_never_leaves_eval_mode(tmp_path: Path) -> None:
     assert not any(module.training for module in tail.modules())
 
 
-@pytest.mark.parametrize("blocks", [-1, 17])
+@pytest.mark.parametrize("blocks", [-17, 17])
 def test_impossible_cuts_are_refused(tmp_path: Path, blocks: int) -> None:
     tower = load_vision_tower(tiny_towers.save_classifier(tmp_path))
-    with pytest.raises(ValueError, match="within 0 to 16"):
+    with pytest.raises(ValueError, match=r"within \+-16"):
         split_tower(tower, blocks)
+
+
+def test_a_cut_counts_from_the_end_as_well(tmp_path: Path) -> None:
+    tower = load_vision_tower(tiny_towers.save_classifier(tmp_path))
+    trunk, tail = split_tower(tower, -3)
+    assert (len(trunk.blocks), len(tail.blocks)) == (13, 3)
 
 
 def test_other_backbones_cannot_be_split(tmp_path: Path) -> None:

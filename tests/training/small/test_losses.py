@@ -117,9 +117,16 @@ def test_a_nested_embedding_has_length_one() -> None:
 
 
 def test_virtual_pictures_are_probabilities_without_background() -> None:
-    mixed_BK = mixed_labels(np.random.default_rng(0), 50, 7)
+    silent_K = torch.tensor([True, *[False] * 6])
+    mixed_BK = mixed_labels(np.random.default_rng(0), 50, silent_K)
     assert torch.allclose(mixed_BK.sum(dim=1), torch.ones(50))
     assert float(mixed_BK[:, 0].sum()) == 0.0
+    assert bool((mixed_BK[:, 1:].sum(dim=0) > 0).all())
+
+
+def test_without_background_every_label_is_mixed() -> None:
+    mixed_BK = mixed_labels(np.random.default_rng(0), 50, torch.zeros(7, dtype=torch.bool))
+    assert bool((mixed_BK.sum(dim=0) > 0).all())
 
 
 def test_labels_recall_their_names_except_background(model: small_model.SmallModel) -> None:

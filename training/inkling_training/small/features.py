@@ -36,7 +36,7 @@ from inkling_training.pixels import pixels_of
 from inkling_training.vision_tower import load_vision_tower, split_tower
 
 BATCH = 16
-FROZEN_BLOCKS = 13  # of MobileNetV2's 16: maps of 7 x 7 x 160
+FROZEN_BLOCKS = -3  # all but the last three: EfficientNet-Lite1's maps are 7 x 7 x 192 there
 
 
 class OtherCache(ValueError):
@@ -142,7 +142,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="cache folder")
     parser.add_argument("--views", type=int, default=3)
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--frozen-blocks", type=int, default=FROZEN_BLOCKS)
+    parser.add_argument(
+        "--frozen-blocks", type=int, default=FROZEN_BLOCKS, help="negative: all but so many"
+    )
     args = parser.parse_args(arguments)
 
     cv2.setNumThreads(1)

@@ -107,7 +107,7 @@ class SmallLosses:
         names_KD = model.project(model.label_names_KH)
 
         soft_BV, weights_BV = targets.batch(rows, teacher_BK, unlabelled=weights.unlabelled)
-        mixed_BK = mixed_labels(rng, len(rows) // 2, classes)
+        mixed_BK = mixed_labels(rng, len(rows) // 2, self._silent_K)
         blurred_BK = 0.5 * mixed_BK + 0.5 / classes
         virtual_BD = functional.normalize(head.opinion(mixed_BK, blurred_BK), dim=-1)
         implied_BV = targets.implied_by(mixed_BK)
@@ -178,8 +178,9 @@ class SmallLosses:
         return self._pooled_VRH[asked_T, torch.from_numpy(chosen_T)]
 
 
-def mixed_labels(rng: np.random.Generator, count: int, classes: int) -> Tensor:
-    """Probabilities [B, K] over up to three random labels; label 0 is background."""
-    labels = torch.from_numpy(rng.integers(1, classes, (count, 3)))
+def mixed_labels(rng: np.random.Generator, count: int, silent_K: Tensor) -> Tensor:
+    """Probabilities [B, K] over up to three random labels of those that have a say."""
+    heard = (~silent_K).nonzero().squeeze(1)
+    labels = heard[torch.from_numpy(rng.integers(0, len(heard), (count, 3)))]
     shares = torch.from_numpy(rng.dirichlet([0.4] * 3, count)).float()
-    return torch.zeros(count, classes).scatter_add_(1, labels, shares)
+    return torch.zeros(count, len(silent_K)).scatter_add_(1, labels, shares)

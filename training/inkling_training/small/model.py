@@ -30,7 +30,7 @@ from inkling_training.targets import BACKGROUND
 from inkling_training.text_start import MAX_TOKENS, label_texts, start_at_principal_components
 from inkling_training.vision_tower import Tail, Trunk, VisionTower, split_tower
 
-NAME_SHARE = 0.1
+NAME_SHARE = 0.2
 _FIRST_SCALES = {"tag": math.log(12.0), "bias": -8.0, "contrast": math.log(20.0), "offset": -5.0}
 
 

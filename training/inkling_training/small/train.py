@@ -193,7 +193,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--name", default="inkling-small")
     parser.add_argument("--views", type=int, default=6)
     parser.add_argument("--size", type=int, default=224, help="side of the cached pictures")
-    parser.add_argument("--frozen-blocks", type=int, default=FROZEN_BLOCKS)
+    parser.add_argument(
+        "--frozen-blocks", type=int, default=FROZEN_BLOCKS, help="as `features` had them"
+    )
     parser.add_argument("--tail-rate", type=float, default=2e-4, help="learning rate; 0 freezes it")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--batch", type=int, default=256)

