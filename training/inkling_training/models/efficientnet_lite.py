@@ -295,8 +295,7 @@ def imagenet_labels(name: str) -> list[str]:
 def save_lite1(folder: Path, labels: list[str]) -> None:
     """Writes Lite1 with its published weights as a Hugging Face directory, pictures of 224 x 224.
 
-    Published for 240 x 240: at 224 it is a fifth faster, and on this project's validation pictures
-    its features tell classes apart as well (see MODEL_CARD.md).
+    Published for 240 x 240 pixels; `inkling-small` is trained and serves at 224 x 224.
     """
     config = EfficientNetLiteConfig(
         depth_multiplier=1.1,
