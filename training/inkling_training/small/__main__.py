@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from inkling_training.data import REPOSITORY, sample_data_dir
-from inkling_training.models.efficientnet_lite import imagenet_labels, save_lite1
+from inkling_training.models.efficientnet_lite_weights import imagenet_labels, save_lite1
 
 VIEWS = 6
 STEPS = 700
