@@ -25,11 +25,11 @@ from inkling_client.demo import bundled_photos
 from inkling_client.demo_server import running_server
 from inkling_client.results import TagResult
 from inkling_training.data import REPOSITORY, sample_data_dir
-from inkling_training.small.__main__ import minilm
+from inkling_training.small.__main__ import minilm, mobilenet
 
 SOURCES = ("coco-mini", "food-dishes", "clothing-photos", "scenes-8", "caltech-101")
 A_CLASS = 12  # pictures
-HUB_VISION, HUB_TEXT = "google/mobilenet_v2_1.0_224", "sentence-transformers/all-MiniLM-L6-v2"
+HUB_TEXT = "sentence-transformers/all-MiniLM-L6-v2"
 _SHIPPED = REPOSITORY / "model_repository"
 
 
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     args.work.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="inkling-train-demo-") as folder:
         _Demo(args.work, data, Path(folder)).run(
-            args.vision or _near(data, HUB_VISION),
+            args.vision or mobilenet(data),
             args.text or _minilm(),
             args.steps,
             args.batch,
@@ -143,12 +143,6 @@ def _show(before: dict[str, TagResult], after: dict[str, TagResult]) -> None:
 
 def _newest(models: Path) -> int:
     return max(int(path.name) for path in (models / "vision_encoder").glob("[0-9]*"))
-
-
-def _near(data: Path, hub_name: str) -> str:
-    """The picture tower beside the sample data, or else the hub's."""
-    beside = data.parent / "models" / "mobilenet_v2"
-    return str(beside) if beside.is_dir() else hub_name
 
 
 def _minilm() -> str:

