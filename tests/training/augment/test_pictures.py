@@ -21,6 +21,7 @@ _STILL = PicturePolicy(
     contrast=0.0,
     blur_share=0.0,
     low_resolution_share=0.0,
+    noise_share=0.0,
     jpeg_share=0.0,
     caption_share=0.0,
     sticker_share=0.0,
@@ -67,6 +68,17 @@ def test_each_change_alone_changes_pixels(change: dict[str, float]) -> None:
     policy = replace(_STILL, **change)
     still = augmented(_picture(), 96, np.random.default_rng(5), _STILL)
     assert not np.array_equal(augmented(_picture(), 96, np.random.default_rng(5), policy), still)
+
+
+def test_noise_is_as_strong_as_the_policy_allows_and_no_stronger() -> None:
+    still = augmented(_picture(), 64, np.random.default_rng(0), _STILL).astype(float)
+    policy = replace(_STILL, noise_share=1.0, noise=6.0)
+    levels = [
+        np.std(augmented(_picture(), 64, np.random.default_rng(seed), policy) - still)
+        for seed in range(20)
+    ]
+    assert 0.4 < min(levels) < 2.5
+    assert 3.5 < max(levels) < 6.5
 
 
 def test_overlays_leave_most_of_the_picture_alone() -> None:

@@ -1,6 +1,8 @@
 """Random variations of a picture that leave its subject what it is.
 
-    bytes -> crop -> flip -> resize -> colour -> blur / low resolution / JPEG -> overlays -> pixels
+    bytes -> crop -> flip -> resize -> colour ─┐
+        ┌──────────────────────────────────────┘
+        └► blur / low resolution / noise / JPEG -> overlays -> pixels
 
 What people post is cropped, filtered, saved a few times over and written upon, so training sees
 pictures that are, too. Everything random comes from the caller's generator: the same generator
@@ -30,7 +32,9 @@ class PicturePolicy:
         flip_share: mirrored left to right.
         grey_share: no colours.
         gain, tint, contrast: greatest relative change of brightness, of each channel, of contrast.
-        blur_share, low_resolution_share, jpeg_share: what poor cameras and platforms do.
+        blur_share, low_resolution_share, noise_share, jpeg_share: what poor cameras and platforms
+            do.
+        noise: greatest standard deviation of the noise, in grey levels.
         caption_share, sticker_share: text and shapes drawn over the picture.
     """
 
@@ -43,6 +47,8 @@ class PicturePolicy:
     contrast: float = 0.2
     blur_share: float = 0.1
     low_resolution_share: float = 0.1
+    noise_share: float = 0.3
+    noise: float = 8.0
     jpeg_share: float = 0.15
     caption_share: float = 0.12
     sticker_share: float = 0.08
@@ -119,6 +125,12 @@ def _degraded(pixels: Pixels, rng: np.random.Generator, policy: PicturePolicy) -
     if rng.random() < policy.low_resolution_share:
         side = int(rng.integers(max(8, size // 4), max(9, size * 3 // 4)))
         pixels = resized(resized(pixels, side), size)
+    if rng.random() < policy.noise_share:
+        # A convolution sees noise that people do not: one grey level moves some embeddings as far
+        # as mirroring does.
+        noise = rng.standard_normal(pixels.shape, np.float32)
+        noisy = pixels + noise * np.float32(rng.uniform(0.5, policy.noise))
+        pixels = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
     if rng.random() < policy.jpeg_share:
         quality = int(rng.integers(25, 80))
         _, encoded = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
