@@ -2,11 +2,13 @@
 
     submit ─► queue ─► batch ─► run_batch(items) ─► one answer or error for each item
 
-A batch starts as soon as it is full, or the consumer is idle (a lone item never waits for company),
-or its oldest item has waited half as long as batches last lately; at most `max_in_flight` batches
-run at a time. Items whose caller is gone or whose deadline has passed are dropped, unhandled. An
-unexpected failure is narrowed down by halving the batch, so that a poisonous item fails alone; an
-InklingError says that the consumer itself is down, and fails the whole batch at once.
+A batch starts as soon as the consumer is idle (a lone item never waits for company). Beside a
+running one it starts when it is half full, or its oldest item has waited for `max_delay_s`: a
+smaller one would only stand in line behind the first, where nothing joins it any more. At most
+`max_in_flight` batches run at a time. Items whose caller is gone or whose deadline has passed are
+dropped, unhandled. An unexpected failure is narrowed down by halving the batch, so that a poisonous
+item fails alone; an InklingError says that the consumer itself is down, and fails the whole batch
+at once.
 
 The event loop owns the queue; no other thread may call anything here. Nothing here knows pictures,
 encoders or metrics: whoever counts implements BatchObserver.
@@ -24,8 +26,6 @@ from inkling_server.errors import DeadlineExceeded, InklingError, ShuttingDown
 
 T = TypeVar("T")
 R = TypeVar("R")
-# Weight of the latest batch in what batches last lately.
-_SMOOTHING = 0.2
 _NO_DEADLINE = nullcontext()
 
 
@@ -49,8 +49,7 @@ class BatchLimits:
     Attributes:
         max_batch_size: items of one batch.
         max_in_flight: batches that run at a time.
-        max_delay_s: the longest that an item waits for company while other batches run; half of a
-            recent batch's duration where that is less.
+        max_delay_s: the longest that an item waits for company while other batches run.
     """
 
     max_batch_size: int = 32
@@ -62,6 +61,11 @@ class BatchLimits:
             raise ValueError(
                 "max_batch_size and max_in_flight: at least 1; max_delay_s: at least 0"
             )
+
+    @property
+    def worth_size(self) -> int:
+        """Items that are worth a batch beside another."""
+        return -(-self.max_batch_size // 2)
 
 
 def deadline_scope(deadline: float | None) -> AbstractAsyncContextManager[None]:
@@ -132,7 +136,6 @@ class MicroBatcher(Generic[T, R]):
         self._queue: OrderedDict[_Entry[T, R], None] = OrderedDict()
         self._running: dict[asyncio.Task[None], list[_Entry[T, R]]] = {}
         self._next_look: asyncio.Handle | None = None
-        self._delay_s = limits.max_delay_s
         self._closed = False
 
     @property
@@ -212,8 +215,8 @@ class MicroBatcher(Generic[T, R]):
         self._next_look = None
         loop = asyncio.get_running_loop()
         while self._queue and len(self._running) < self._limits.max_in_flight and not self._closed:
-            if self._running and len(self._queue) < self._limits.max_batch_size:
-                due = next(iter(self._queue)).arrival + self._delay_s
+            if self._running and len(self._queue) < self._limits.worth_size:
+                due = next(iter(self._queue)).arrival + self._limits.max_delay_s
                 if loop.time() < due:
                     self._next_look = loop.call_at(due, self._look)
                     return
@@ -256,11 +259,8 @@ class MicroBatcher(Generic[T, R]):
         try:
             failed = await self._run_or_split(batch)
         finally:
-            duration_s = loop.time() - start
-            # A consumer that works on one batch at a time would not have begun the next one sooner.
-            half_s = self._delay_s + (duration_s / 2 - self._delay_s) * _SMOOTHING
-            self._delay_s = min(half_s, self._limits.max_delay_s)
             if self._observer is not None:
+                duration_s = loop.time() - start
                 self._observer.batch_finished(len(batch), duration_s, failed=failed)
 
     async def _run_or_split(self, batch: list[_Entry[T, R]]) -> bool:

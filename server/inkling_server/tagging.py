@@ -94,7 +94,7 @@ class TaggerLimits:
         max_batch_size: pictures per encoder call; at most the model's max_batch_size in Triton.
         max_batches_in_flight: 2 keeps the encoder busy while the previous batch is searched.
         max_batch_delay_s: the longest that a picture waits for company while the encoder is busy;
-            half of a recent batch's duration where that is less. An idle encoder gets it at once.
+            an idle encoder gets it at once.
         decode_threads: the CPU cores that decoding may fill.
         encode_timeout_s: a batch fails with ENCODER_DOWN after this long.
         max_top_n: most tags that a query may ask for.

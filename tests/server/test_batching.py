@@ -45,39 +45,40 @@ async def test_items_that_arrive_while_the_consumer_works_form_the_next_batches(
     assert consumer.batches == [[0], [1, 2, 3, 4], [5, 6]]
 
 
-async def test_full_batch_starts_beside_a_running_one_and_a_partial_one_waits() -> None:
+async def test_half_a_batch_starts_beside_a_running_one_and_less_waits() -> None:
     consumer = Consumer()
-    batcher = make_batcher(consumer, in_flight=2)
+    batcher = make_batcher(consumer, in_flight=2)  # of four
     held = await hold(batcher, consumer)
-    tasks = send(batcher, 1, 2, 3)
+    tasks = send(batcher, 1)
     await turns(20)
     assert consumer.batches == [[0]]
-    tasks += send(batcher, 4)
-    await until(lambda: consumer.batches == [[0], [1, 2, 3, 4]])
-    consumer.gate.set()
-    await asyncio.gather(held, *tasks)
-
-
-async def test_partial_batch_starts_beside_a_running_one_after_its_delay() -> None:
-    consumer = Consumer()
-    batcher = make_batcher(consumer, in_flight=2, delay_s=0.01)
-    held = await hold(batcher, consumer)
-    tasks = send(batcher, 1, 2)
+    tasks += send(batcher, 2)
     await until(lambda: consumer.batches == [[0], [1, 2]])
     consumer.gate.set()
     await asyncio.gather(held, *tasks)
 
 
-async def test_delay_shrinks_to_what_batches_last() -> None:
+async def test_less_than_half_a_batch_starts_beside_a_running_one_after_its_delay() -> None:
     consumer = Consumer()
-    batcher = make_batcher(consumer, in_flight=2, delay_s=FOREVER_S)
-    for item in range(120):  # all of them quick
-        await batcher.submit(item)
+    batcher = make_batcher(consumer, in_flight=2, delay_s=0.01)
     held = await hold(batcher, consumer)
-    tasks = send(batcher, 1, 2)
-    await until(lambda: consumer.batches[-2:] == [[0], [1, 2]])
+    tasks = send(batcher, 1)
+    await until(lambda: consumer.batches == [[0], [1]])
     consumer.gate.set()
     await asyncio.gather(held, *tasks)
+
+
+async def test_what_waits_goes_as_soon_as_the_running_batch_has_ended() -> None:
+    consumer = Consumer()
+    batcher = make_batcher(consumer, in_flight=2, delay_s=FOREVER_S)
+    held = await hold(batcher, consumer)
+    tasks = send(batcher, 1)
+    await turns(20)
+    assert consumer.batches == [[0]]
+    consumer.gate.set()
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(held, *tasks) == [0, 2]
+    assert consumer.batches == [[0], [1]]
 
 
 async def test_no_more_batches_run_than_allowed() -> None:

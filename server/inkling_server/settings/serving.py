@@ -101,7 +101,7 @@ class ServingSettings(SettingsGroup):
         ge=0,
         le=1,
         description="Longest that a picture may wait for company while the encoder is busy; an "
-        "idle encoder gets it at once. Usually it is half a recent batch's time; this is the cap.",
+        "idle encoder gets it at once, and half a batch goes as soon as it has gathered.",
     )
     decode_threads: int = Field(
         default_factory=_cpus_of_a_process,
