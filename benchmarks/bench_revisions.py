@@ -3,12 +3,15 @@
     python -m benchmarks.bench_revisions v0.5 HEAD                      table, JSON as last line
     python -m benchmarks.bench_revisions v0.5 HEAD --out benchmarks/results
     python -m benchmarks.bench_revisions HEAD HEAD --flags= --flags=--max-batch-count=16
+    python -m benchmarks.bench_revisions v0.5 HEAD --arrivals 250,1000
 
 Each revision is checked out into a folder of its own and serves from there, with its own model
 repository, over the packages of today. Their rounds are interleaved (each round begins with
 another one), and one load generator sends all of them the same bytes, so a slow minute of the
-machine or a dear client hurts all alike. Read the ratios, and the processor time of a picture: it
-tells what a change costs also where neighbours make the rates useless.
+machine or a dear client hurts all alike. With --arrivals pictures come by themselves, too, so many
+a second (a Poisson process, the same for all; an answer after a second is late and does not count).
+Read the ratios, and the processor time of a picture: it tells what a change costs also where
+neighbours make the rates useless.
 """
 
 import argparse
@@ -21,7 +24,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -42,11 +45,19 @@ _ROOTS = ("proto", "server", "client", "training")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One way to load a server: the name of its endpoint, and how many requests are under way."""
+    """One way to load a server.
+
+    Attributes:
+        name: for tables.
+        endpoint: its name.
+        concurrency: requests under way.
+        rate: arrivals a second instead; 0: as many as are answered.
+    """
 
     name: str
     endpoint: str
     concurrency: int
+    rate: float = 0.0
 
 
 LOADS = (
@@ -54,6 +65,8 @@ LOADS = (
     Load("Tag x32", "inkling Tag", 32),
     Load("Tag x1", "inkling Tag", 1),
 )
+# Of an open loop, as in `speed.open_loop`.
+_DEADLINE_S, _CONNECTIONS = 1.0, 4
 
 
 @contextlib.contextmanager
@@ -108,15 +121,21 @@ def endpoint_of(gateway: Gateway, load: Load) -> Endpoint:
 
 
 def measure(
-    revisions: Sequence[str], flags: Sequence[str], *, rounds: int, seconds: float
+    revisions: Sequence[str],
+    flags: Sequence[str],
+    *,
+    rounds: int,
+    seconds: float,
+    arrivals: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Runs all rounds; returns the report."""
+    loads = [*LOADS, *(Load(f"Tag, {a:g} arrive a second", "inkling Tag", 1, a) for a in arrivals)]
     names = [
         f"{number}: {one} {more}".strip()
         for number, (one, more) in enumerate(zip(revisions, flags, strict=True))
     ]
     found: dict[str, dict[str, list[dict[str, Any]]]] = {
-        name: {load.name: [] for load in LOADS} for name in names
+        name: {load.name: [] for load in loads} for name in names
     }
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inkling-bench-")))
@@ -135,19 +154,26 @@ def measure(
             )
         generator = stack.enter_context(contextlib.closing(Generator()))
 
-        def run(gateway: Gateway, load: Load, lasting_s: float) -> dict[str, Any]:
+        def run(gateway: Gateway, load: Load, lasting_s: float, number: int) -> dict[str, Any]:
             endpoint = endpoint_of(gateway, load)
             before = cpu_seconds(gateway.pid)
-            outcome = generator.run(
-                Job(
-                    endpoint.transport,
-                    endpoint.address,
-                    endpoint.method,
-                    str(files[endpoint.transport]),
-                    lasting_s,
-                    concurrency=load.concurrency,
-                )
+            job = Job(
+                endpoint.transport,
+                endpoint.address,
+                endpoint.method,
+                str(files[endpoint.transport]),
+                lasting_s,
+                concurrency=load.concurrency,
             )
+            if load.rate:
+                job = replace(
+                    job,
+                    rate=load.rate,
+                    seed=number,
+                    deadline_s=_DEADLINE_S,
+                    connections=_CONNECTIONS,
+                )
+            outcome = generator.run(job)
             used = used_between(before, cpu_seconds(gateway.pid))
             return {
                 "rate": outcome.rate,
@@ -158,12 +184,12 @@ def measure(
             }
 
         for gateway in gateways:
-            run(gateway, LOADS[0], 1.5)  # warms up
+            run(gateway, LOADS[0], 1.5, 0)  # warms up
         for number in range(rounds):
-            for load in LOADS:
+            for load in loads:
                 for step in range(len(names)):
                     which = (number + step) % len(names)
-                    result = run(gateways[which], load, seconds)
+                    result = run(gateways[which], load, seconds, number)
                     found[names[which]][load.name].append(result)
     return {
         "question": "What did a change do to the speed?",
@@ -174,8 +200,8 @@ def measure(
         "rounds": rounds,
         "seconds_each": seconds,
         "results": {
-            name: {load: _summary(many) for load, many in loads.items()}
-            for name, loads in found.items()
+            name: {load: _summary(many) for load, many in by_load.items()}
+            for name, by_load in found.items()
         },
     }
 
@@ -243,6 +269,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument(
+        "--arrivals",
+        type=lambda text: [float(part) for part in text.split(",")],
+        default=[],
+        help="a second, by themselves: 250,1000",
+    )
     parser.add_argument("--out", type=Path, help="folder for the report")
     parser.add_argument("--name", default="revisions", help="of the report's files")
     args = parser.parse_args(arguments)
@@ -251,7 +283,13 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(
             f"--flags: {len(flags)} given; one for each of {len(args.revisions)} revisions"
         )
-    report = measure(args.revisions, flags, rounds=args.rounds, seconds=args.seconds)
+    report = measure(
+        args.revisions,
+        flags,
+        rounds=args.rounds,
+        seconds=args.seconds,
+        arrivals=args.arrivals,
+    )
     lines = as_markdown(report)
     if args.out:
         write_report(args.out, args.name, lines, report)
