@@ -177,7 +177,10 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(
     )
     assert moved.abs().max() > 1e-3
     for name, wanted in theirs.items():
-        torch.testing.assert_close(ours[name], wanted, atol=2e-4, rtol=0, msg=name)
+        # Attention is the same for any bias of its keys: their gradients are rounding alone, which
+        # Adam makes as big as any other.
+        if not name.endswith("k_proj.bias"):
+            torch.testing.assert_close(ours[name], wanted, atol=2e-4, rtol=0, msg=name)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
