@@ -53,7 +53,7 @@ def frame_of(record: Record, overlay: Pixels | None) -> Pixels:
 def with_noise(frame_HW3: Pixels, seed: int) -> Pixels:
     """The frame with normal noise, of a standard deviation of `NOISE` grey levels."""
     noise_HW3 = np.random.default_rng(seed).standard_normal(frame_HW3.shape, np.float32) * NOISE
-    return np.clip(np.rint(frame_HW3 + noise_HW3), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(frame_HW3 + noise_HW3), 0, 255), np.uint8)
 
 
 def compare(records: Sequence[Record], tags: Tags) -> list[dict[str, Any]]:

@@ -5,7 +5,10 @@ database does not answer becomes StorageDown, everything else StatementFailed, w
 SQLSTATE and the constraint, and no value. This module knows no table.
 """
 
+import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -33,6 +36,10 @@ _ATTEMPTS = 3
 WRITE_TIMEOUT_S = 30.0
 # Deleting an item that a million people saw takes longer than an answer may.
 LONG_TIMEOUT_S = 600.0
+# A transaction has a few statements, each with a timeout of its own that the server keeps. What is
+# not over after so many of them waits for a server that is not there any more, or stands still.
+_HUNG_AFTER_TIMEOUTS = 3
+_GRACE_S = 5.0
 # Classes of SQLSTATE that speak of the server's state, not of the statement: connection, resources,
 # operator intervention (also a statement's timeout), system error; and a standby that cannot write.
 _DOWN = ("08", "53", "57", "58", "25006", "XX")
@@ -151,12 +158,18 @@ class Database:
             timeout_s: for each of its statements, where it is not the usual one; 0: none.
 
         Raises:
-            StorageDown: whether the work was committed may be unknown then: ask again.
+            StorageDown: whether the work was committed may be unknown then: ask again. Also where
+                the server says nothing for three times the timeout.
         """
+        limit_s = _HUNG_AFTER_TIMEOUTS * (self.timeout_s if timeout_s is None else timeout_s)
         for attempt in range(_ATTEMPTS):
             last = attempt == _ATTEMPTS - 1
             with translated(), contextlib.suppress(*(() if last else _RETRIED)):
-                async with self._pool.connection() as connection, connection.transaction():
+                async with (
+                    self._pool.connection() as connection,
+                    _not_longer_than(limit_s, connection),
+                    connection.transaction(),
+                ):
                     if timeout_s is not None:
                         limit = str(round(timeout_s * 1000))
                         await connection.execute(
@@ -164,6 +177,39 @@ class Database:
                         )
                     return await work(connection)
         raise AssertionError("the last attempt returns or raises")
+
+
+@asynccontextmanager
+async def _not_longer_than(limit_s: float, connection: Connection) -> AsyncIterator[None]:
+    """Ends a block whose server says nothing any more; 0: waits for ever.
+
+    The server keeps statements' timeouts, and commits have none: where it was killed in the middle
+    of one, or stands still, nobody else would ever end the waiting. psycopg waits for the server
+    also after a cancellation, so the connection is hung up first.
+
+    Raises:
+        StorageDown: the block has not ended in time.
+    """
+    if limit_s <= 0:
+        yield
+        return
+    timer = asyncio.get_running_loop().call_later(limit_s, _hang_up, connection)
+    try:
+        async with asyncio.timeout(limit_s + _GRACE_S):
+            yield
+    except TimeoutError:
+        raise StorageDown("the database does not answer") from None
+    finally:
+        timer.cancel()
+
+
+def _hang_up(connection: Connection) -> None:
+    """Has whoever waits for the server see the end of the conversation."""
+    with (
+        contextlib.suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as line,
+    ):
+        line.shutdown(socket.SHUT_RDWR)
 
 
 async def _set_timeouts(connection: Connection, *, statement_s: float, lock_s: float) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -133,6 +134,31 @@ async def test_a_backend_that_is_killed_costs_one_request_at_most(postgres_data_
         os.kill(row[0], signal.SIGKILL)
         await answers(storage)
         assert postmaster(postgres).pid == before
+
+
+async def test_a_backend_that_stands_still_fails_a_transaction_in_time(
+    postgres_data_dir: Path,
+) -> None:
+    async with (
+        await EmbeddedPostgres.start(postgres_data_dir) as postgres,
+        open_storage(postgres.url, timeout_s=30) as storage,
+    ):
+        stopped: list[int] = []
+
+        async def work(connection: psycopg.AsyncConnection[Any]) -> None:
+            pid = connection.info.backend_pid
+            os.kill(pid, signal.SIGSTOP)  # it keeps no timeout now
+            stopped.append(pid)
+            await connection.execute("SELECT 1")
+
+        try:
+            async with asyncio.timeout(20):
+                with pytest.raises(StorageDown):
+                    await storage.database.transact(work, timeout_s=1)
+            await answers(storage)
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
 
 
 async def test_a_new_start_after_the_owner_was_killed_finds_everything(
