@@ -65,8 +65,8 @@ def compare(records: Sequence[Record], tags: Tags) -> list[dict[str, Any]]:
     rows = [
         {"caption": "none, mirrored", **share(before, mirrored)},
         {"caption": f"none, noise of {NOISE} grey levels", **share(before, noisy)},
+        {"caption": "none", **share(before, [tags(cleaned(f)) for f in plain], "cleaned")},
     ]
-    rows.append({"caption": "none", **share(before, [tags(cleaned(f)) for f in plain], "cleaned")})
     for style in STYLES:
         rng = random.Random(7)
         captioned = [

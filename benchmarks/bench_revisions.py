@@ -33,6 +33,7 @@ from typing import Any
 from benchmarks.report import hardware, write_report
 from benchmarks.speed.generator import Generator
 from benchmarks.speed.jobs import Job, stream_messages, tag_messages, write_messages
+from benchmarks.speed.open_loop import CONNECTIONS, DEADLINE_S
 from benchmarks.speed.pictures import make_pictures
 from benchmarks.speed.process_tree import cpu_seconds, used_between
 from benchmarks.speed.systems import Endpoint, Gateway
@@ -65,8 +66,6 @@ LOADS = (
     Load("Tag x32", "inkling Tag", 32),
     Load("Tag x1", "inkling Tag", 1),
 )
-# Of an open loop, as in `speed.open_loop`.
-_DEADLINE_S, _CONNECTIONS = 1.0, 4
 
 
 @contextlib.contextmanager
@@ -170,8 +169,8 @@ def measure(
                     job,
                     rate=load.rate,
                     seed=number,
-                    deadline_s=_DEADLINE_S,
-                    connections=_CONNECTIONS,
+                    deadline_s=DEADLINE_S,
+                    connections=CONNECTIONS,
                 )
             outcome = generator.run(job)
             used = used_between(before, cpu_seconds(gateway.pid))

@@ -18,7 +18,7 @@ SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 MULTIPLES = (1.0, 1.5, 2.0, 3.0)
 DEADLINE_S = 1.0
 # Clients have connections of their own; one would be a bottleneck that none of them has.
-_CONNECTIONS = 4
+CONNECTIONS = 4
 # So many arrivals at least, for a p99 that is more than the slowest answer.
 _LEAST_ARRIVALS = 400
 _LONGEST_S = 20.0
@@ -31,7 +31,7 @@ def run(bench: Bench) -> dict[str, Any]:
         _, tag = gateway.endpoints
         alone = [bench.measure(gateway, bench.job(tag, concurrency=1)) for _ in range(plan.rounds)]
         full = [
-            bench.measure(gateway, bench.job(tag, concurrency=c, connections=_CONNECTIONS))["rate"]
+            bench.measure(gateway, bench.job(tag, concurrency=c, connections=CONNECTIONS))["rate"]
             for _ in range(plan.rounds)
             for c in ((32,) if plan.quick else (32, 64))
         ]
@@ -65,7 +65,7 @@ def _at(
             seconds=seconds,
             seed=1000 + number,
             deadline_s=DEADLINE_S,
-            connections=_CONNECTIONS,
+            connections=CONNECTIONS,
         )
         rounds.append(bench.measure(gateway, job))
     return {

@@ -7,7 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,16 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+@contextlib.asynccontextmanager
+async def opened(data_dir: Path) -> AsyncIterator[tuple[EmbeddedPostgres, Storage]]:
+    """A PostgreSQL of its own, and a storage in it whose pool outlasts a restart."""
+    async with (
+        await EmbeddedPostgres.start(data_dir) as postgres,
+        open_storage(postgres.url, timeout_s=30) as storage,
+    ):
+        yield postgres, storage
 
 
 def postmaster(postgres: EmbeddedPostgres) -> psutil.Process:
@@ -87,10 +97,7 @@ async def test_folders_are_private_and_the_network_sees_nothing(postgres_data_di
 async def test_what_was_acknowledged_survives_the_killing_of_postgres(
     postgres_data_dir: Path,
 ) -> None:
-    async with (
-        await EmbeddedPostgres.start(postgres_data_dir) as postgres,
-        open_storage(postgres.url, timeout_s=30) as storage,
-    ):
+    async with opened(postgres_data_dir) as (postgres, storage):
         await storage.content.put([item("a")])
         acknowledged = asyncio.Event()
         counts = {"done": 0, "down": 0}
@@ -122,10 +129,7 @@ async def test_what_was_acknowledged_survives_the_killing_of_postgres(
 
 
 async def test_a_backend_that_is_killed_costs_one_request_at_most(postgres_data_dir: Path) -> None:
-    async with (
-        await EmbeddedPostgres.start(postgres_data_dir) as postgres,
-        open_storage(postgres.url, timeout_s=30) as storage,
-    ):
+    async with opened(postgres_data_dir) as (postgres, storage):
         async with storage.database.cursor() as cursor:
             await cursor.execute("SELECT pg_backend_pid()")
             row = await cursor.fetchone()
@@ -139,10 +143,7 @@ async def test_a_backend_that_is_killed_costs_one_request_at_most(postgres_data_
 async def test_a_backend_that_stands_still_fails_a_transaction_in_time(
     postgres_data_dir: Path,
 ) -> None:
-    async with (
-        await EmbeddedPostgres.start(postgres_data_dir) as postgres,
-        open_storage(postgres.url, timeout_s=30) as storage,
-    ):
+    async with opened(postgres_data_dir) as (_, storage):
         stopped: list[int] = []
 
         async def work(connection: psycopg.AsyncConnection[Any]) -> None:
