@@ -2,13 +2,13 @@
 
     submit ─► queue ─► batch ─► run_batch(items) ─► one answer or error for each item
 
-A batch starts as soon as the consumer is idle (a lone item never waits for company). Beside a
-running one it starts when it is half full, or its oldest item has waited for `max_delay_s`: a
-smaller one would only stand in line behind the first, where nothing joins it any more. At most
-`max_in_flight` batches run at a time. Items whose caller is gone or whose deadline has passed are
-dropped, unhandled. An unexpected failure is narrowed down by halving the batch, so that a poisonous
-item fails alone; an InklingError says that the consumer itself is down, and fails the whole batch
-at once.
+A batch starts as soon as the consumer is idle (a lone item never waits for company), or is at work
+on fewer items than it handles side by side (`parallel_items`). Beside more, it starts when it is
+half full, or its oldest item has waited for `max_delay_s`: a smaller one would only stand in line
+behind the first, where nothing joins it any more. At most `max_in_flight` batches run at a time.
+Items whose caller is gone or whose deadline has passed are dropped, unhandled. An unexpected
+failure is narrowed down by halving the batch, so that a poisonous item fails alone; an InklingError
+says that the consumer itself is down, and fails the whole batch at once.
 
 The event loop owns the queue; no other thread may call anything here. Nothing here knows pictures,
 encoders or metrics: whoever counts implements BatchObserver.
@@ -50,17 +50,20 @@ class BatchLimits:
         max_batch_size: items of one batch.
         max_in_flight: batches that run at a time.
         max_delay_s: the longest that an item waits for company while other batches run.
+        parallel_items: items that the consumer handles side by side: while fewer run, it has room
+            for a batch of any size. 1: it has none while anything runs.
     """
 
     max_batch_size: int = 32
     max_in_flight: int = 2
     max_delay_s: float = 0.1
+    parallel_items: int = 1
 
     def __post_init__(self) -> None:
-        if self.max_batch_size < 1 or self.max_in_flight < 1 or self.max_delay_s < 0:
-            raise ValueError(
-                "max_batch_size and max_in_flight: at least 1; max_delay_s: at least 0"
-            )
+        if min(self.max_batch_size, self.max_in_flight, self.parallel_items) < 1:
+            raise ValueError("max_batch_size, max_in_flight and parallel_items: at least 1")
+        if self.max_delay_s < 0:
+            raise ValueError("max_delay_s: at least 0")
 
     @property
     def worth_size(self) -> int:
@@ -215,7 +218,7 @@ class MicroBatcher(Generic[T, R]):
         self._next_look = None
         loop = asyncio.get_running_loop()
         while self._queue and len(self._running) < self._limits.max_in_flight and not self._closed:
-            if self._running and len(self._queue) < self._limits.worth_size:
+            if not self._has_room and len(self._queue) < self._limits.worth_size:
                 due = next(iter(self._queue)).arrival + self._limits.max_delay_s
                 if loop.time() < due:
                     self._next_look = loop.call_at(due, self._look)
@@ -225,6 +228,11 @@ class MicroBatcher(Generic[T, R]):
                 task = loop.create_task(self._run(batch, queue_depth=len(self._queue)))
                 self._running[task] = batch
                 task.add_done_callback(self._finished)
+
+    @property
+    def _has_room(self) -> bool:
+        running = sum(map(len, self._running.values()))
+        return running < self._limits.parallel_items
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         del self._running[task]

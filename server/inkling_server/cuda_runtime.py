@@ -17,7 +17,7 @@ pictures.
 Shapes: B rows of a batch; all inputs share their first dimension.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Arrays = Mapping[str, NDArray[Any]]
+from inkling_server.runtimes import Arrays, Batch, row_count, start_joined
+
 T = TypeVar("T")
 
 PROVIDER = "CUDAExecutionProvider"
@@ -80,7 +81,7 @@ class CudaRuntime:
         if self._free is not None:
             result: NDArray[Any] = self._free.run(None, dict(inputs))[0]
             return result
-        rows, start = len(next(iter(inputs.values()))), 0
+        rows, start = row_count(inputs), 0
         running = []
         for number, size in enumerate(parts_of(rows, self.sizes)):
             stop = min(rows, start + size)
@@ -89,6 +90,10 @@ class CudaRuntime:
             start = stop
         results = [future.result() for future in running]
         return results[0] if len(results) == 1 else np.concatenate(results)
+
+    def start(self, batches: Sequence[Batch]) -> None:
+        """Runs them as one, before this returns; see `runtimes.Runtime`."""
+        start_joined(self.run, batches)
 
     def _graph(self, rows: int) -> "_Graph":
         make = self._onnxruntime.OrtValue.ortvalue_from_shape_and_type

@@ -33,6 +33,7 @@ def tagger_limits(settings: Settings) -> TaggerLimits:
         reserved_for_unary=settings.max_queue_count // 4,
         max_batch_size=settings.max_batch_count,
         max_batch_delay_s=settings.max_batch_delay_s,
+        encoder_streams=settings.encoder_streams,
         decode_threads=settings.decode_threads,
         encode_timeout_s=settings.encoder_timeout_s,
         max_top_n=settings.max_top_n,

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from inkling_server.runtimes import (
     Arrays,
+    Batch,
     RuntimeOptions,
     model_file,
     open_runtime,
@@ -61,17 +62,28 @@ class TritonPythonModel:
         self._warm_up(config, options)
         pb_utils.Logger.log_info(f"{args['model_name']}: {self._runtime.description}")
 
-    def execute(self, requests: Sequence[Any]) -> list[Any]:
-        """Runs all requests as one batch; if that fails, each alone: one cannot fail all."""
-        batches = [self._read(request) for request in requests]
-        try:
-            results = self._infer(batches)
-        except Exception:
-            results = [self._infer_alone(batch) for batch in batches]
-        return [
-            self._respond(request, batch, result)
-            for request, batch, result in zip(requests, batches, results, strict=True)
-        ]
+    def execute(self, requests: Sequence[Any]) -> None:
+        """Starts every request; its answer goes out by its own sender, whenever it is there.
+
+        Triton calls again as soon as the runtime has room: what one request leaves of the
+        processor, the next one takes.
+        """
+        self._runtime.start([self._batch(request) for request in requests])
+
+    def _batch(self, request: Any) -> Batch:
+        # What outlives Triton's own request object.
+        inputs = self._read(request)
+        sender = request.get_response_sender()
+        wants_report = REPORT in request.requested_output_names()
+
+        def answer(result: NDArray[Any] | Exception) -> None:
+            try:
+                response = self._response(inputs, result, wants_report)
+            except Exception as error:
+                response = self._response(inputs, error, wants_report)
+            sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+        return Batch(inputs, answer)
 
     def _read(self, request: Any) -> Arrays:
         return {
@@ -79,36 +91,18 @@ class TritonPythonModel:
             for name in self._inputs
         }
 
-    def _infer(self, batches: Sequence[Arrays]) -> list[NDArray[Any] | Exception]:
-        if len(batches) == 1:
-            return [self._embed(batches[0])]
-        joined = {name: np.concatenate([batch[name] for batch in batches]) for name in self._inputs}
-        rows = [len(batch[self._inputs[0]]) for batch in batches]
-        return [*np.split(self._embed(joined), np.cumsum(rows)[:-1])]
-
-    def _infer_alone(self, batch: Arrays) -> NDArray[Any] | Exception:
-        try:
-            return self._embed(batch)
-        except Exception as error:
-            return error
-
-    def _embed(self, inputs: Arrays) -> NDArray[np.float32]:
-        embeddings_BD = self._runtime.run(inputs).astype(np.float32, copy=False)
-        # The graph normalises in the runtime's precision: bf16 is off by up to 0.4 %.
-        lengths_B1 = np.linalg.norm(embeddings_BD, axis=1, keepdims=True)
-        unit_BD: NDArray[np.float32] = embeddings_BD / np.maximum(lengths_B1, np.float32(1e-12))
-        return unit_BD
-
-    def _respond(self, request: Any, batch: Arrays, result: NDArray[Any] | Exception) -> Any:
+    def _response(
+        self, inputs: Arrays, result: NDArray[Any] | Exception, wants_report: bool
+    ) -> Any:
         if isinstance(result, Exception):
             # The type alone: a runtime's message may repeat what was in the picture or text.
             return pb_utils.InferenceResponse(
                 error=pb_utils.TritonError(f"inference failed: {type(result).__name__}")
             )
-        embeddings_BD = np.ascontiguousarray(result)
+        embeddings_BD = _unit(result)
         outputs = [_tensor(self._output, embeddings_BD)]
-        if REPORT in request.requested_output_names():
-            outputs.append(_tensor(REPORT, self._report(batch, embeddings_BD)))
+        if wants_report:
+            outputs.append(_tensor(REPORT, self._report(inputs, embeddings_BD)))
         return pb_utils.InferenceResponse(outputs)
 
     def _report(self, batch: Arrays, embeddings_BD: NDArray[Any]) -> NDArray[np.uint8]:
@@ -135,6 +129,15 @@ class TritonPythonModel:
                     for spec in config["input"]
                 }
                 self._runtime.run(inputs)
+
+
+def _unit(embeddings_BD: NDArray[Any]) -> NDArray[np.float32]:
+    """Rows of length 1: the graph normalises in the runtime's precision, and bf16 is off by up to
+    0.4 %."""
+    embeddings_BD = embeddings_BD.astype(np.float32, copy=False)
+    lengths_B1 = np.linalg.norm(embeddings_BD, axis=1, keepdims=True)
+    unit_BD: NDArray[np.float32] = embeddings_BD / np.maximum(lengths_B1, np.float32(1e-12))
+    return unit_BD
 
 
 def _tensor(name: str, array: NDArray[Any]) -> Any:

@@ -13,13 +13,12 @@ of megabytes.
 Shapes: B rows of a batch; all inputs share their first dimension.
 """
 
-import itertools
 import json
 import os
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -35,9 +34,20 @@ _CHOICES = {
     "precision": ("f32", "bf16", "f16"),
 }
 _COUNTS = ("threads", "streams", "chunk")
-# One that a stream computes and one that waits for it: results are fetched in order, and a stream
-# that is ahead of the others would stand still until their turn has come.
-_CHUNKS_PER_STREAM = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows to run.
+
+    Attributes:
+        inputs: by name; they must stay as they are until `done` is called.
+        done: takes the model's first output, B rows that are its own, or what went wrong; must
+            neither raise nor start anything.
+    """
+
+    inputs: Arrays
+    done: Callable[[NDArray[Any] | Exception], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,61 @@ class Runtime(Protocol):
     def run(self, inputs: Arrays) -> NDArray[Any]:
         """Runs B rows; returns the model's first output, B rows that the caller owns."""
 
+    def start(self, batches: Sequence[Batch]) -> None:
+        """Starts batches that need not wait for each other; returns when there is room for more.
+
+        Each one's `done` is called once, by this thread or by one of the runtime's own. One batch
+        cannot fail another.
+        """
+
+
+def run_one(runtime: Runtime, inputs: Arrays) -> NDArray[Any]:
+    """Starts a batch and waits for it. Raises what it failed with."""
+    results: SimpleQueue[NDArray[Any] | Exception] = SimpleQueue()
+    runtime.start([Batch(inputs, results.put)])
+    result = results.get()
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def run_joined(
+    run: Callable[[Arrays], NDArray[Any]], parts: Sequence[Arrays]
+) -> Sequence[NDArray[Any] | Exception]:
+    """Runs the rows of several callers as one batch, or each alone if that fails.
+
+    Args:
+        run: returns as many rows as it is given.
+        parts: what each caller brings.
+
+    Returns:
+        for each part its rows, or what went wrong with it alone.
+    """
+    if len(parts) == 1:
+        try:
+            return [run(parts[0])]
+        except Exception as error:
+            return [error]
+    try:
+        # Also this fails: texts of different lengths cannot be joined.
+        rows = run({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    except Exception:
+        return [run_joined(run, [part])[0] for part in parts]
+    ends = np.cumsum([row_count(part) for part in parts])
+    return np.split(rows, ends[:-1])
+
+
+def start_joined(run: Callable[[Arrays], NDArray[Any]], batches: Sequence[Batch]) -> None:
+    """`Runtime.start` by a `run` that has all rows at once: all are done when this returns."""
+    results = run_joined(run, [batch.inputs for batch in batches])
+    for batch, result in zip(batches, results, strict=True):
+        batch.done(result)
+
+
+def row_count(inputs: Arrays) -> int:
+    """B."""
+    return len(next(iter(inputs.values())))
+
 
 def open_runtime(model: Path, options: RuntimeOptions, cache_dir: Path | None = None) -> Runtime:
     """Loads a model; `cache_dir` keeps what the compiler made, for a faster next start."""
@@ -134,7 +199,16 @@ def open_runtime(model: Path, options: RuntimeOptions, cache_dir: Path | None = 
     threads = options.threads or len(os.sched_getaffinity(0))
     if options.runtime == "onnxruntime":
         return _OnnxRuntime(model, threads, options.chunk)
-    return _OpenVino(model, threads, options, cache_dir)
+    from inkling_server.openvino_runtime import OpenVinoRuntime
+
+    return OpenVinoRuntime(
+        model,
+        precision=options.precision,
+        threads=threads,
+        streams=options.streams or threads,
+        chunk=options.chunk,
+        cache_dir=cache_dir,
+    )
 
 
 class _OnnxRuntime:
@@ -161,69 +235,12 @@ class _OnnxRuntime:
         parts = [self._session.run(None, dict(part))[0] for part in _cut(inputs, self._chunk)]
         return np.concatenate(parts)
 
-
-class _OpenVino:
-    def __init__(
-        self, model: Path, threads: int, options: RuntimeOptions, cache_dir: Path | None
-    ) -> None:
-        import openvino
-
-        from inkling_server.openvino_graph import transpose_pixels_first
-
-        core = openvino.Core()
-        if cache_dir is not None:
-            core.set_property({"CACHE_DIR": str(cache_dir)})
-        has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        precision = "bf16" if options.precision == "bf16" and has_bf16 else "f32"
-        streams = options.streams or threads
-        graph = core.read_model(str(model))
-        transpose_pixels_first(graph)
-        compiled = core.compile_model(
-            graph,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": precision,
-                "INFERENCE_NUM_THREADS": threads,
-                "NUM_STREAMS": streams,
-                # Pinned threads of several models would sit on the same processors.
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
-        self._streams = streams
-        self._requests = [
-            compiled.create_infer_request() for _ in range(streams * _CHUNKS_PER_STREAM)
-        ]
-        self._chunk = options.chunk
-        version = openvino.__version__.split("-")[0]
-        self.description = f"OpenVINO {version} {precision}, {threads} threads, {streams} streams"
-
-    def run(self, inputs: Arrays) -> NDArray[Any]:
-        rows = len(next(iter(inputs.values())))
-        chunk = self._chunk
-        if self._streams > 1:
-            # Every stream gets something to do, also of a small batch.
-            share = -(-rows // self._streams)
-            chunk = min(chunk, share) if chunk else share
-        running: deque[Any] = deque()
-        results: list[NDArray[Any]] = []
-
-        def finish_oldest() -> None:
-            request = running.popleft()
-            request.wait()
-            results.append(request.get_output_tensor(0).data.copy())
-
-        for request, part in zip(itertools.cycle(self._requests), _cut(inputs, chunk)):
-            if len(running) == len(self._requests):
-                finish_oldest()
-            request.start_async(dict(part), share_inputs=True)
-            running.append(request)
-        while running:
-            finish_oldest()
-        return results[0] if len(results) == 1 else np.concatenate(results)
+    def start(self, batches: Sequence[Batch]) -> None:
+        start_joined(self.run, batches)
 
 
 def _cut(inputs: Arrays, chunk: int) -> list[Arrays]:
-    rows = len(next(iter(inputs.values())))
+    rows = row_count(inputs)
     if not chunk or rows <= chunk:
         return [inputs]
     return [

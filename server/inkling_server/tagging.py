@@ -94,7 +94,8 @@ class TaggerLimits:
         max_batch_size: pictures per encoder call; at most the model's max_batch_size in Triton.
         max_batches_in_flight: 2 keeps the encoder busy while the previous batch is searched.
         max_batch_delay_s: the longest that a picture waits for company while the encoder is busy;
-            an idle encoder gets it at once.
+            one with an idle stream gets it at once.
+        encoder_streams: pictures that the encoder computes side by side.
         decode_threads: the CPU cores that decoding may fill.
         encode_timeout_s: a batch fails with ENCODER_DOWN after this long.
         max_top_n: most tags that a query may ask for.
@@ -105,6 +106,7 @@ class TaggerLimits:
     max_batch_size: int = 32
     max_batches_in_flight: int = 2
     max_batch_delay_s: float = 0.1
+    encoder_streams: int = 1
     decode_threads: int = 2
     encode_timeout_s: float = 10.0
     max_top_n: int = 100
@@ -143,7 +145,10 @@ class Tagger:
         self._batcher = MicroBatcher[Job, Answer](
             self._run_batch,
             BatchLimits(
-                limits.max_batch_size, limits.max_batches_in_flight, limits.max_batch_delay_s
+                limits.max_batch_size,
+                limits.max_batches_in_flight,
+                limits.max_batch_delay_s,
+                limits.encoder_streams,
             ),
             admission=self._admission,
             observer=self._observer,

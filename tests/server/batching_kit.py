@@ -69,11 +69,12 @@ def make_batcher(
     in_flight: int = 1,
     delay_s: float = FOREVER_S,
     capacity: int = 100,
+    parallel: int = 1,
     observer: Observer | None = None,
 ) -> MicroBatcher[int, int]:
     return MicroBatcher(
         consumer,
-        BatchLimits(size, in_flight, delay_s),
+        BatchLimits(size, in_flight, delay_s, parallel),
         admission=Admission(capacity),
         observer=observer,
     )

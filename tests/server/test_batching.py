@@ -68,6 +68,19 @@ async def test_less_than_half_a_batch_starts_beside_a_running_one_after_its_dela
     await asyncio.gather(held, *tasks)
 
 
+async def test_while_the_consumer_has_room_a_batch_of_any_size_starts() -> None:
+    consumer = Consumer()
+    batcher = make_batcher(consumer, in_flight=3, parallel=2)  # of four
+    held = await hold(batcher, consumer)
+    tasks = send(batcher, 1)
+    await until(lambda: consumer.batches == [[0], [1]])
+    tasks += send(batcher, 2)
+    await turns(20)
+    assert consumer.batches == [[0], [1]]
+    consumer.gate.set()
+    await asyncio.gather(held, *tasks)
+
+
 async def test_what_waits_goes_as_soon_as_the_running_batch_has_ended() -> None:
     consumer = Consumer()
     batcher = make_batcher(consumer, in_flight=2, delay_s=FOREVER_S)
@@ -322,7 +335,9 @@ async def test_deadline_scope_lets_other_timeouts_through() -> None:
             raise TimeoutError
 
 
-@pytest.mark.parametrize("limits", [(0, 1, 0.0), (1, 0, 0.0), (1, 1, -1.0)])
-def test_senseless_limits_are_refused(limits: tuple[int, int, float]) -> None:
+@pytest.mark.parametrize(
+    "limits", [(0, 1, 0.0, 1), (1, 0, 0.0, 1), (1, 1, -1.0, 1), (1, 1, 0.0, 0)]
+)
+def test_senseless_limits_are_refused(limits: tuple[int, int, float, int]) -> None:
     with pytest.raises(ValueError, match="at least"):
         BatchLimits(*limits)

@@ -101,7 +101,16 @@ class ServingSettings(SettingsGroup):
         ge=0,
         le=1,
         description="Longest that a picture may wait for company while the encoder is busy; an "
-        "idle encoder gets it at once, and half a batch goes as soon as it has gathered.",
+        "encoder with an idle stream gets it at once, and half a batch goes as soon as it has "
+        "gathered.",
+    )
+    encoder_streams: int = Field(
+        default_factory=_cpus_of_a_process,
+        ge=1,
+        le=256,
+        description="Pictures that the encoder computes side by side for each process: while fewer "
+        "are with it, the next ones do not wait for company. Default: each process's part of the "
+        "CPUs that the server may use, at least 1, as config.pbtxt has one stream for each CPU.",
     )
     decode_threads: int = Field(
         default_factory=_cpus_of_a_process,

@@ -249,6 +249,7 @@ from inkling_server.triton import TritonServer
 
 async def main():
     server = await TritonServer.start(Path(sys.argv[1]), Path(sys.argv[2]), models=["toy"])
+    await asyncio.sleep(0.2)  # a stub that is killed in the middle of a request may stay
     print(server._process.guard_pid, flush=True)
     await asyncio.Event().wait()
 

@@ -1,0 +1,183 @@
+"""Rows of many batches in one line: who takes how many, and who gets what back."""
+
+import random
+import threading
+from collections.abc import Sequence
+from queue import SimpleQueue
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inkling_server.row_queue import RowQueue, Share
+from inkling_server.runtimes import Batch, run_joined
+from tests.serving import until
+
+Answer = NDArray[np.float32] | Exception
+
+
+class Caller:
+    """A batch, and what it was answered."""
+
+    def __init__(self, rows: Sequence[float], width: int = 1) -> None:
+        self.answers: list[Answer] = []
+        x_BW = np.repeat(np.array(rows, np.float32)[:, np.newaxis], width, axis=1)
+        self.batch = Batch({"x": x_BW}, self.answers.append)
+
+    @property
+    def answer(self) -> Answer:
+        (answer,) = self.answers
+        return answer
+
+
+def numbers(share: Share) -> list[float]:
+    return [float(x) for piece in share for x in piece.inputs["x"][:, 0]]
+
+
+def compute(queue: RowQueue, share: Share) -> None:
+    """What a lane does with a share; the model doubles."""
+    results = run_joined(lambda inputs: 2 * inputs["x"], [piece.inputs for piece in share])
+    queue.computed()
+    for piece, result in zip(share, results, strict=True):
+        queue.finish(piece, result)
+
+
+class Taker:
+    """A thread that waits for a share."""
+
+    def __init__(self, queue: RowQueue) -> None:
+        self._shares: SimpleQueue[Share] = SimpleQueue()
+        threading.Thread(target=lambda: self._shares.put(queue.take()), daemon=True).start()
+
+    def has_taken(self) -> bool:
+        return not self._shares.empty()
+
+    def share(self) -> Share:
+        return self._shares.get(timeout=10)
+
+
+def test_a_lone_row_is_taken_at_once() -> None:
+    queue, caller = RowQueue(streams=2, chunk=4), Caller([7])
+    queue.put([caller.batch])
+    compute(queue, queue.take())
+    np.testing.assert_array_equal(caller.answer, [[14]])
+
+
+@pytest.mark.parametrize(
+    ("chunk", "shares"),
+    [(4, [[1, 2], [3]]), (1, [[1], [2]]), (0, [[1, 2], [3]])],
+)
+def test_rows_are_spread_over_idle_streams(chunk: int, shares: list[list[float]]) -> None:
+    queue = RowQueue(streams=2, chunk=chunk)
+    queue.put([Caller([1, 2, 3]).batch])
+    assert [numbers(queue.take()), numbers(queue.take())] == shares
+
+
+async def test_beside_busy_streams_a_full_share_goes_and_less_waits_for_company() -> None:
+    queue = RowQueue(streams=1, chunk=3)
+    queue.put([Caller([1]).batch])
+    running = queue.take()
+    queue.put([Caller([2, 3]).batch])
+    taker = Taker(queue)
+    with pytest.raises(TimeoutError):
+        await until(taker.has_taken, timeout_s=0.1)
+    queue.put([Caller([4, 5]).batch])
+    assert numbers(taker.share()) == [2, 3, 4]
+    rest = Taker(queue)
+    with pytest.raises(TimeoutError):
+        await until(rest.has_taken, timeout_s=0.1)
+    compute(queue, running)
+    with pytest.raises(TimeoutError):  # the one that was taken ahead has its stream now
+        await until(rest.has_taken, timeout_s=0.1)
+    queue.computed()
+    assert numbers(rest.share()) == [5]
+
+
+def test_batches_share_inferences_and_get_their_own_rows() -> None:
+    queue, callers = RowQueue(streams=1, chunk=4), [Caller([1, 2, 3]), Caller([4, 5]), Caller([6])]
+    queue.put([caller.batch for caller in callers])
+    first = queue.take()
+    assert numbers(first) == [1, 2, 3, 4]
+    compute(queue, first)
+    np.testing.assert_array_equal(callers[0].answer, [[2], [4], [6]])
+    assert not callers[1].answers
+    compute(queue, queue.take())
+    np.testing.assert_array_equal(callers[1].answer, [[8], [10]])
+    np.testing.assert_array_equal(callers[2].answer, [[12]])
+
+
+def test_rows_of_other_shapes_do_not_share_an_inference() -> None:
+    queue = RowQueue(streams=1, chunk=8)
+    callers = [Caller([1]), Caller([2]), Caller([3], width=5), Caller([4])]
+    queue.put([caller.batch for caller in callers])
+    taken = []
+    for _ in range(3):
+        share = queue.take()
+        taken.append(numbers(share))
+        compute(queue, share)
+    assert taken == [[1, 2], [3], [4]]
+    assert isinstance(callers[2].answer, np.ndarray)
+    assert callers[2].answer.shape == (1, 5)
+
+
+def test_a_batch_fails_whole_and_alone() -> None:
+    def picky(inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        if (inputs["x"] == 13).any():
+            raise ValueError("13")
+        return inputs["x"]
+
+    queue = RowQueue(streams=1, chunk=4)
+    bad, good = Caller([1, 2, 13, 4, 5]), Caller([6, 7])
+    queue.put([bad.batch, good.batch])
+    for _ in range(2):
+        share = queue.take()
+        results = run_joined(picky, [piece.inputs for piece in share])  # type: ignore[arg-type]
+        queue.computed()
+        for piece, result in zip(share, results, strict=True):
+            queue.finish(piece, result)
+    assert isinstance(bad.answer, ValueError)
+    np.testing.assert_array_equal(good.answer, [[6], [7]])
+
+
+def test_a_batch_without_rows_fails_at_once_and_holds_up_nobody() -> None:
+    queue, empty, caller = RowQueue(streams=1, chunk=4), Caller([]), Caller([1])
+    queue.put([empty.batch, caller.batch])
+    assert isinstance(empty.answer, ValueError)
+    assert numbers(queue.take()) == [1]
+
+
+@pytest.mark.parametrize(("streams", "lanes", "chunk"), [(1, 2, 4), (3, 6, 2), (2, 2, 0)])
+async def test_in_a_storm_everybody_gets_all_of_their_own_rows_once(
+    streams: int, lanes: int, chunk: int
+) -> None:
+    queue = RowQueue(streams, chunk)
+    most, sizes, lock = [0], [0], threading.Lock()
+
+    def lane() -> None:
+        while True:
+            share = queue.take()
+            with lock:
+                most[0] = max(most[0], queue._computing)
+                sizes[0] = max(sizes[0], len(numbers(share)))
+            compute(queue, share)
+
+    for _ in range(lanes):
+        threading.Thread(target=lane, daemon=True).start()
+    rng = random.Random(streams)
+    callers = [
+        Caller([rng.random() for _ in range(rng.randrange(1, 9))], width=rng.choice([1, 1, 2]))
+        for _ in range(1_200)
+    ]
+
+    def put(mine: Sequence[Caller]) -> None:
+        for caller in mine:
+            queue.put([caller.batch])
+
+    putters = [threading.Thread(target=put, args=(callers[n::4],)) for n in range(4)]
+    for thread in putters:
+        thread.start()
+    await until(lambda: all(caller.answers for caller in callers), timeout_s=10)
+    for caller in callers:
+        np.testing.assert_array_equal(caller.answer, 2 * caller.batch.inputs["x"])
+    assert 1 <= most[0] <= lanes
+    assert not chunk or sizes[0] <= chunk
