@@ -1,28 +1,43 @@
 """Runs one encoder's file on the CPU by OpenVINO: several batches side by side, row by row.
 
-    start(batches) ─► row queue ─► lanes, two for each stream ─► the last row of a batch: done
+    start(batches) ─► row queue ─┬─► inference ─► a waiting thread ─► the last row of a batch: done
+                                 └── the next rows are started ◄─┘
 
-A lane is a thread with an inference of its own. A stream has two, so that one computes while Python
-hands over what the other one found. Like `runtimes`, which opens it, this module knows neither
-Triton nor pictures.
+Whoever has changed what is worth starting starts it: the thread that brought rows, so that a lone
+picture waits for no other thread (which could not run anyway before Triton lets go of Python's
+lock), and the one that saw an inference end, before it hands over results. There are two inferences
+for each stream: one computes, and one waits for it or is being handed over. Like `runtimes`, which
+opens it, this module knows neither Triton nor pictures.
 
 Shapes: B rows of a batch; all inputs share their first dimension.
 """
 
 import threading
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import openvino
 from numpy.typing import NDArray
 
 from inkling_server.openvino_graph import transpose_pixels_first
-from inkling_server.row_queue import RowQueue
-from inkling_server.runtimes import Arrays, Batch, run_joined, run_one
+from inkling_server.row_queue import RowQueue, Share
+from inkling_server.runtimes import Arrays, Batch, join_rows, run_joined, run_one, split_rows
 
-_LANES_PER_STREAM = 2
+_INFERENCES_PER_STREAM = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A share on its way; not `running`: it could not even be started."""
+
+    inference: Any
+    share: Share
+    running: bool
 
 
 class OpenVinoRuntime:
@@ -65,14 +80,14 @@ class OpenVinoRuntime:
                 "ENABLE_CPU_PINNING": False,
             },
         )
-        self._queue = RowQueue(streams, chunk)
-        for number in range(streams * _LANES_PER_STREAM):
+        inferences = streams * _INFERENCES_PER_STREAM
+        self._queue = RowQueue(streams, chunk, inferences)
+        self._idle = deque(compiled.create_infer_request() for _ in range(inferences))
+        self._started: SimpleQueue[_Started] = SimpleQueue()
+        for number in range(inferences):
             # Daemons: they hold nothing that must be put away.
             threading.Thread(
-                target=self._lane,
-                args=(compiled.create_infer_request(),),
-                name=f"inkling-lane_{number}",
-                daemon=True,
+                target=self._hand_over, name=f"inkling-inference_{number}", daemon=True
             ).start()
         version = openvino.__version__.split("-")[0]
         self.description = f"OpenVINO {version} {precision}, {threads} threads, {streams} streams"
@@ -84,20 +99,49 @@ class OpenVinoRuntime:
     def start(self, batches: Sequence[Batch]) -> None:
         """Lets batches join the line, and returns at once; see `runtimes.Runtime`."""
         self._queue.put(batches)
+        self._start_next()
 
-    def _lane(self, inference: Any) -> None:
-        run = partial(_run, inference)
+    def _start_next(self) -> None:
+        while (share := self._queue.take()) is not None:
+            inference = self._idle.pop()  # there is one: the queue counts them
+            try:
+                inputs = join_rows([piece.inputs for piece in share])
+                inference.start_async(dict(inputs), share_inputs=True)
+                running = True
+            except Exception:
+                running = False
+            self._started.put(_Started(inference, share, running))
+
+    def _hand_over(self) -> None:
         while True:
-            share = self._queue.take()
-            results = run_joined(run, [piece.inputs for piece in share])
+            started = self._started.get()
+            results = _results_of(started)
+            self._idle.append(started.inference)
             self._queue.computed()
-            for piece, result in zip(share, results, strict=True):
+            self._start_next()
+            for piece, result in zip(started.share, results, strict=True):
                 self._queue.finish(piece, result)
-            del share, results  # nobody's pixels while this waits
+            del started, results  # nobody's pixels while this waits
+
+
+def _results_of(started: _Started) -> Sequence[NDArray[Any] | Exception]:
+    """For each piece of a share its rows, or what went wrong with it alone."""
+    parts = [piece.inputs for piece in started.share]
+    if started.running:
+        try:
+            started.inference.wait()
+            return split_rows(_output(started.inference), parts)
+        except Exception:  # noqa: S110  found out below, one by one
+            pass
+    return [run_joined(partial(_run, started.inference), [part])[0] for part in parts]
 
 
 def _run(inference: Any, inputs: Arrays) -> NDArray[Any]:
     inference.start_async(dict(inputs), share_inputs=True)
     inference.wait()
+    return _output(inference)
+
+
+def _output(inference: Any) -> NDArray[Any]:
     rows: NDArray[Any] = inference.get_output_tensor(0).data.copy()
     return rows

@@ -1,10 +1,11 @@
-"""Rows of many batches in one line, and who computes how many of them next.
+"""Rows of many batches in one line, and how many of them are computed together.
 
-    put(batch) ─► rows in line ─► take(): a share, of one batch or of several ─► finish(piece)
+    put(batch) ─► rows in line ─► take(): a share, of one batch or more ─► computed() ─► finish
 
-Workers take rows as streams of the processor become free, across the borders of batches: a picture
+Rows are taken as streams of the processor become free, across the borders of batches: a picture
 that comes alone does not wait for the batch before it, and the first rows of a batch share an
-inference with the last ones of another. It knows neither runtimes nor Triton, and computes nothing.
+inference with the last ones of another. It knows neither runtimes nor Triton, computes nothing and
+never waits: whoever puts rows, or has computed some, asks what to start now.
 
 Shapes: B rows of a batch; all its inputs share their first dimension.
 """
@@ -53,50 +54,48 @@ Share = Sequence[Piece]
 
 
 class RowQueue:
-    """The line. Any thread may put; as many threads as like take and finish.
+    """The line. Any thread may call anything.
 
     Args:
         streams: shares that are computed at a time.
         chunk: most rows of a share; 0: no limit.
+        most_shares: of those that were taken, computed or not; some may wait for their stream.
     """
 
-    def __init__(self, streams: int, chunk: int) -> None:
-        self._streams, self._chunk = streams, chunk
+    def __init__(self, streams: int, chunk: int, most_shares: int) -> None:
+        self._streams, self._chunk, self._most_shares = streams, chunk, most_shares
         self._line: deque[_Waiting] = deque()
         self._rows = self._computing = 0
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
 
     def put(self, batches: Sequence[Batch]) -> None:
         """Lets batches join the line; one without rows fails at once."""
         coming = [_Waiting(batch) for batch in batches]
-        with self._changed:
+        with self._lock:
             for waiting in coming:
                 if waiting.rows:
                     self._line.append(waiting)
                     self._rows += waiting.rows
-            idle = self._streams - self._computing
-            self._changed.notify(max(1, min(idle, self._rows)))
         for waiting in coming:
             if not waiting.rows:
                 waiting.batch.done(ValueError("a batch without rows"))
 
-    def take(self) -> Share:
-        """Waits for rows that are worth an inference now, and takes them.
+    def take(self) -> Share | None:
+        """Takes the rows that are worth an inference now; None: none are.
 
         While a stream is idle any row is, and rows are spread over the idle streams. When all are
         busy a full share may already be taken, so that its stream need not wait for Python; a
         smaller one had better wait for company.
         """
-        with self._changed:
-            while not self._rows or (
-                self._computing >= self._streams and not 0 < self._chunk <= self._rows
-            ):
-                self._changed.wait()
-            idle = max(1, self._streams - self._computing)
-            wanted = -(-self._rows // idle)
-            share = self._first(min(self._chunk, wanted) if self._chunk else wanted)
+        with self._lock:
+            if not self._rows or self._computing >= self._most_shares:
+                return None
+            idle = self._streams - self._computing
+            if idle <= 0 and not 0 < self._chunk <= self._rows:
+                return None
+            wanted = -(-self._rows // max(1, idle))
             self._computing += 1
-            return share
+            return self._first(min(self._chunk, wanted) if self._chunk else wanted)
 
     def _first(self, wanted: int) -> Share:
         share: list[Piece] = []
@@ -113,15 +112,14 @@ class RowQueue:
         return share
 
     def computed(self) -> None:
-        """A share that was taken no longer needs its stream."""
-        with self._changed:
+        """A share that was taken no longer needs its stream: another one may be worth taking."""
+        with self._lock:
             self._computing -= 1
-            self._changed.notify()
 
     def finish(self, piece: Piece, result: NDArray[Any] | Exception) -> None:
         """Hands over a piece's rows, or what went wrong with them; the last one ends its batch."""
         waiting = piece.waiting
-        with self._changed:
+        with self._lock:
             if isinstance(result, Exception):
                 waiting.error = result
             elif waiting.result is None:
@@ -129,7 +127,7 @@ class RowQueue:
         if not isinstance(result, Exception):
             assert waiting.result is not None
             waiting.result[piece.first : piece.last] = result
-        with self._changed:
+        with self._lock:
             waiting.computed += piece.last - piece.first
             if waiting.computed < waiting.rows:
                 return

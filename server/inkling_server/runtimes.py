@@ -169,10 +169,21 @@ def run_joined(
         except Exception as error:
             return [error]
     try:
-        # Also this fails: texts of different lengths cannot be joined.
-        rows = run({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        # Also joining fails: texts of different lengths cannot be.
+        return split_rows(run(join_rows(parts)), parts)
     except Exception:
         return [run_joined(run, [part])[0] for part in parts]
+
+
+def join_rows(parts: Sequence[Arrays]) -> Arrays:
+    """All rows as one batch; a lone part is not copied."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def split_rows(rows: NDArray[Any], parts: Sequence[Arrays]) -> Sequence[NDArray[Any]]:
+    """Each part's rows of a result, without copies."""
     ends = np.cumsum([row_count(part) for part in parts])
     return np.split(rows, ends[:-1])
 

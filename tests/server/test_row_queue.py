@@ -30,6 +30,12 @@ class Caller:
         return answer
 
 
+def taken(queue: RowQueue) -> Share:
+    share = queue.take()
+    assert share is not None
+    return share
+
+
 def numbers(share: Share) -> list[float]:
     return [float(x) for piece in share for x in piece.inputs["x"][:, 0]]
 
@@ -42,24 +48,10 @@ def compute(queue: RowQueue, share: Share) -> None:
         queue.finish(piece, result)
 
 
-class Taker:
-    """A thread that waits for a share."""
-
-    def __init__(self, queue: RowQueue) -> None:
-        self._shares: SimpleQueue[Share] = SimpleQueue()
-        threading.Thread(target=lambda: self._shares.put(queue.take()), daemon=True).start()
-
-    def has_taken(self) -> bool:
-        return not self._shares.empty()
-
-    def share(self) -> Share:
-        return self._shares.get(timeout=10)
-
-
 def test_a_lone_row_is_taken_at_once() -> None:
-    queue, caller = RowQueue(streams=2, chunk=4), Caller([7])
+    queue, caller = RowQueue(streams=2, chunk=4, most_shares=4), Caller([7])
     queue.put([caller.batch])
-    compute(queue, queue.take())
+    compute(queue, taken(queue))
     np.testing.assert_array_equal(caller.answer, [[14]])
 
 
@@ -68,54 +60,62 @@ def test_a_lone_row_is_taken_at_once() -> None:
     [(4, [[1, 2], [3]]), (1, [[1], [2]]), (0, [[1, 2], [3]])],
 )
 def test_rows_are_spread_over_idle_streams(chunk: int, shares: list[list[float]]) -> None:
-    queue = RowQueue(streams=2, chunk=chunk)
+    queue = RowQueue(streams=2, chunk=chunk, most_shares=4)
     queue.put([Caller([1, 2, 3]).batch])
-    assert [numbers(queue.take()), numbers(queue.take())] == shares
+    assert [numbers(taken(queue)), numbers(taken(queue))] == shares
 
 
-async def test_beside_busy_streams_a_full_share_goes_and_less_waits_for_company() -> None:
-    queue = RowQueue(streams=1, chunk=3)
+def test_beside_busy_streams_a_full_share_goes_and_less_waits_for_company() -> None:
+    queue = RowQueue(streams=1, chunk=3, most_shares=2)
     queue.put([Caller([1]).batch])
-    running = queue.take()
+    running = taken(queue)
     queue.put([Caller([2, 3]).batch])
-    taker = Taker(queue)
-    with pytest.raises(TimeoutError):
-        await until(taker.has_taken, timeout_s=0.1)
+    assert queue.take() is None
     queue.put([Caller([4, 5]).batch])
-    assert numbers(taker.share()) == [2, 3, 4]
-    rest = Taker(queue)
-    with pytest.raises(TimeoutError):
-        await until(rest.has_taken, timeout_s=0.1)
+    ahead = taken(queue)
+    assert numbers(ahead) == [2, 3, 4]
     compute(queue, running)
-    with pytest.raises(TimeoutError):  # the one that was taken ahead has its stream now
-        await until(rest.has_taken, timeout_s=0.1)
-    queue.computed()
-    assert numbers(rest.share()) == [5]
+    assert queue.take() is None  # the one that was taken ahead has the stream now
+    compute(queue, ahead)
+    assert numbers(taken(queue)) == [5]
+
+
+def test_no_more_shares_are_out_than_allowed() -> None:
+    queue = RowQueue(streams=1, chunk=1, most_shares=2)
+    queue.put([Caller([1, 2, 3]).batch])
+    first = taken(queue)
+    taken(queue)
+    assert queue.take() is None
+    compute(queue, first)
+    assert numbers(taken(queue)) == [3]
 
 
 def test_batches_share_inferences_and_get_their_own_rows() -> None:
-    queue, callers = RowQueue(streams=1, chunk=4), [Caller([1, 2, 3]), Caller([4, 5]), Caller([6])]
+    queue, callers = (
+        RowQueue(streams=1, chunk=4, most_shares=4),
+        [Caller([1, 2, 3]), Caller([4, 5]), Caller([6])],
+    )
     queue.put([caller.batch for caller in callers])
-    first = queue.take()
+    first = taken(queue)
     assert numbers(first) == [1, 2, 3, 4]
     compute(queue, first)
     np.testing.assert_array_equal(callers[0].answer, [[2], [4], [6]])
     assert not callers[1].answers
-    compute(queue, queue.take())
+    compute(queue, taken(queue))
     np.testing.assert_array_equal(callers[1].answer, [[8], [10]])
     np.testing.assert_array_equal(callers[2].answer, [[12]])
 
 
 def test_rows_of_other_shapes_do_not_share_an_inference() -> None:
-    queue = RowQueue(streams=1, chunk=8)
+    queue = RowQueue(streams=1, chunk=8, most_shares=4)
     callers = [Caller([1]), Caller([2]), Caller([3], width=5), Caller([4])]
     queue.put([caller.batch for caller in callers])
-    taken = []
+    order = []
     for _ in range(3):
-        share = queue.take()
-        taken.append(numbers(share))
+        share = taken(queue)
+        order.append(numbers(share))
         compute(queue, share)
-    assert taken == [[1, 2], [3], [4]]
+    assert order == [[1, 2], [3], [4]]
     assert isinstance(callers[2].answer, np.ndarray)
     assert callers[2].answer.shape == (1, 5)
 
@@ -126,11 +126,11 @@ def test_a_batch_fails_whole_and_alone() -> None:
             raise ValueError("13")
         return inputs["x"]
 
-    queue = RowQueue(streams=1, chunk=4)
+    queue = RowQueue(streams=1, chunk=4, most_shares=4)
     bad, good = Caller([1, 2, 13, 4, 5]), Caller([6, 7])
     queue.put([bad.batch, good.batch])
     for _ in range(2):
-        share = queue.take()
+        share = taken(queue)
         results = run_joined(picky, [piece.inputs for piece in share])  # type: ignore[arg-type]
         queue.computed()
         for piece, result in zip(share, results, strict=True):
@@ -140,29 +140,35 @@ def test_a_batch_fails_whole_and_alone() -> None:
 
 
 def test_a_batch_without_rows_fails_at_once_and_holds_up_nobody() -> None:
-    queue, empty, caller = RowQueue(streams=1, chunk=4), Caller([]), Caller([1])
+    queue, empty, caller = RowQueue(streams=1, chunk=4, most_shares=4), Caller([]), Caller([1])
     queue.put([empty.batch, caller.batch])
     assert isinstance(empty.answer, ValueError)
-    assert numbers(queue.take()) == [1]
+    assert numbers(taken(queue)) == [1]
 
 
-@pytest.mark.parametrize(("streams", "lanes", "chunk"), [(1, 2, 4), (3, 6, 2), (2, 2, 0)])
+@pytest.mark.parametrize(("streams", "chunk"), [(1, 4), (3, 2), (2, 0)])
 async def test_in_a_storm_everybody_gets_all_of_their_own_rows_once(
-    streams: int, lanes: int, chunk: int
+    streams: int, chunk: int
 ) -> None:
-    queue = RowQueue(streams, chunk)
-    most, sizes, lock = [0], [0], threading.Lock()
+    most_shares = 2 * streams
+    queue = RowQueue(streams, chunk, most_shares)
+    work: SimpleQueue[Share] = SimpleQueue()
+    sizes: list[int] = []
+    out: list[int] = []
 
-    def lane() -> None:
+    def start_next() -> None:
+        while (share := queue.take()) is not None:
+            sizes.append(len(numbers(share)))
+            out.append(queue._computing)
+            work.put(share)
+
+    def worker() -> None:
         while True:
-            share = queue.take()
-            with lock:
-                most[0] = max(most[0], queue._computing)
-                sizes[0] = max(sizes[0], len(numbers(share)))
-            compute(queue, share)
+            compute(queue, work.get())
+            start_next()
 
-    for _ in range(lanes):
-        threading.Thread(target=lane, daemon=True).start()
+    for _ in range(most_shares):
+        threading.Thread(target=worker, daemon=True).start()
     rng = random.Random(streams)
     callers = [
         Caller([rng.random() for _ in range(rng.randrange(1, 9))], width=rng.choice([1, 1, 2]))
@@ -172,6 +178,7 @@ async def test_in_a_storm_everybody_gets_all_of_their_own_rows_once(
     def put(mine: Sequence[Caller]) -> None:
         for caller in mine:
             queue.put([caller.batch])
+            start_next()
 
     putters = [threading.Thread(target=put, args=(callers[n::4],)) for n in range(4)]
     for thread in putters:
@@ -179,5 +186,5 @@ async def test_in_a_storm_everybody_gets_all_of_their_own_rows_once(
     await until(lambda: all(caller.answers for caller in callers), timeout_s=10)
     for caller in callers:
         np.testing.assert_array_equal(caller.answer, 2 * caller.batch.inputs["x"])
-    assert 1 <= most[0] <= lanes
-    assert not chunk or sizes[0] <= chunk
+    assert max(out) <= most_shares
+    assert not chunk or max(sizes) <= chunk
