@@ -81,7 +81,10 @@ class TritonPythonModel:
                 response = self._response(inputs, result, wants_report)
             except Exception as error:
                 response = self._response(inputs, error, wants_report)
-            sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+            try:
+                sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+            except Exception as error:  # the runtime's thread must live on
+                pb_utils.Logger.log_error(f"an answer was not sent: {type(error).__name__}")
 
         return Batch(inputs, answer)
 

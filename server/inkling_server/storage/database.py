@@ -11,10 +11,10 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, AsyncCursor, errors
+from psycopg import AsyncConnection, AsyncCursor, errors, pq
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
@@ -129,8 +129,10 @@ class Database:
 
     @asynccontextmanager
     async def cursor(self) -> AsyncIterator[AsyncCursor[TupleRow]]:
-        """A cursor of such a connection, with binary results. Raises StorageDown."""
-        async with self.connection() as connection, connection.cursor(binary=True) as cursor:
+        """A cursor of such a connection, with binary results. Raises StorageDown, also where the
+        server says nothing for three times a statement's timeout."""
+        limit_s = _HUNG_AFTER_TIMEOUTS * self.timeout_s
+        async with self.connection() as connection, _Cursor(connection, limit_s) as cursor:
             yield cursor
 
     @asynccontextmanager
@@ -177,6 +179,22 @@ class Database:
                         )
                     return await work(connection)
         raise AssertionError("the last attempt returns or raises")
+
+
+class _Cursor(AsyncCursor[TupleRow]):
+    """Binary results, and no statement waits for a server that says nothing any more.
+
+    Rows are with the client when `execute` returns; readers then take as long as they like.
+    """
+
+    def __init__(self, connection: Connection, limit_s: float) -> None:
+        super().__init__(connection)
+        self.format = pq.Format.BINARY
+        self._limit_s = limit_s
+
+    async def execute(self, *args: Any, **kwargs: Any) -> Self:
+        async with _not_longer_than(self._limit_s, self.connection):
+            return await super().execute(*args, **kwargs)
 
 
 @asynccontextmanager

@@ -42,11 +42,13 @@ asyncio.run(main())
 
 
 @contextlib.asynccontextmanager
-async def opened(data_dir: Path) -> AsyncIterator[tuple[EmbeddedPostgres, Storage]]:
+async def opened(
+    data_dir: Path, *, timeout_s: float = 30
+) -> AsyncIterator[tuple[EmbeddedPostgres, Storage]]:
     """A PostgreSQL of its own, and a storage in it whose pool outlasts a restart."""
     async with (
         await EmbeddedPostgres.start(data_dir) as postgres,
-        open_storage(postgres.url, timeout_s=30) as storage,
+        open_storage(postgres.url, timeout_s=timeout_s) as storage,
     ):
         yield postgres, storage
 
@@ -156,6 +158,26 @@ async def test_a_backend_that_stands_still_fails_a_transaction_in_time(
             async with asyncio.timeout(20):
                 with pytest.raises(StorageDown):
                     await storage.database.transact(work, timeout_s=1)
+            await answers(storage)
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_backend_that_stands_still_fails_a_read_in_time(postgres_data_dir: Path) -> None:
+    async with opened(postgres_data_dir, timeout_s=1) as (_, storage):
+        stopped: list[int] = []
+
+        async def read() -> None:
+            async with storage.database.cursor() as cursor:
+                stopped.append(cursor.connection.info.backend_pid)
+                os.kill(stopped[0], signal.SIGSTOP)  # it keeps no timeout now
+                await cursor.execute("SELECT 1")
+
+        try:
+            async with asyncio.timeout(20):
+                with pytest.raises(StorageDown):
+                    await read()
             await answers(storage)
         finally:
             for pid in stopped:

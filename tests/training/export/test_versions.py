@@ -75,6 +75,7 @@ def test_variant_serves_what_torch_says(
     cosines_B = (served(report, pixels_BHWC) * wanted_BD).sum(axis=1)
     assert cosines_B.min() >= FLOORS[precision].least
     assert cosines_B.mean() >= FLOORS[precision].mean
+    assert json.loads((report.vision / "runtime.json").read_text())["chunk"] == 8  # a transformer's
     document = json.loads((report.vision / "parity.json").read_text())
     assert (document["target"], document["precision"]) == (target, precision)
     assert {"runtime", "pictures_least", "tags_kept"} <= document["agreements"][0].keys()
