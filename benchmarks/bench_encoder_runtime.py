@@ -42,7 +42,8 @@ from PIL import Image
 from benchmarks.report import hardware, write_report
 from inkling_server.interests.snapshot import load_snapshot
 from inkling_server.model_manifest import ModelManifest, load_manifest
-from inkling_server.runtimes import Arrays, Runtime, RuntimeOptions, open_runtime
+from inkling_server.row_batches import Arrays, Runtime
+from inkling_server.runtimes import RuntimeOptions, open_runtime
 from inkling_server.tokens import PhraseTokenizer
 from inkling_server.triton import TritonServer
 from inkling_server.triton.encoder import TritonEncoder

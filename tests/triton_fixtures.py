@@ -39,7 +39,7 @@ from pathlib import Path
 
 import numpy as np
 from inkling_server import python_backend
-from inkling_server.runtimes import start_joined
+from inkling_server.row_batches import start_joined
 
 FOLDER = Path(__file__).parent.parent
 if (FOLDER / "refuse").exists():

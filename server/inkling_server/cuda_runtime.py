@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from inkling_server.runtimes import Arrays, Batch, row_count, start_joined
+from inkling_server.row_batches import Arrays, Batch, row_count, start_joined
 
 T = TypeVar("T")
 

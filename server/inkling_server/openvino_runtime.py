@@ -25,8 +25,8 @@ import openvino
 from numpy.typing import NDArray
 
 from inkling_server.openvino_graph import transpose_pixels_first
+from inkling_server.row_batches import Arrays, Batch, join_rows, run_joined, run_one, split_rows
 from inkling_server.row_queue import RowQueue, Share
-from inkling_server.runtimes import Arrays, Batch, join_rows, run_joined, run_one, split_rows
 
 _INFERENCES_PER_STREAM = 2
 

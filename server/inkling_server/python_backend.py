@@ -24,14 +24,8 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
-from inkling_server.runtimes import (
-    Arrays,
-    Batch,
-    RuntimeOptions,
-    model_file,
-    open_runtime,
-    options_from,
-)
+from inkling_server.row_batches import Arrays, Batch
+from inkling_server.runtimes import RuntimeOptions, model_file, open_runtime, options_from
 
 REPORT = "report"
 _FRESH, _USED = b"dltensor", b"used_dltensor"  # capsules keep pointers to these names

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inkling_server.runtimes import Arrays, Batch, row_count
+from inkling_server.row_batches import Arrays, Batch, row_count
 
 
 class _Waiting:

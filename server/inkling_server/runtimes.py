@@ -15,16 +15,15 @@ Shapes: B rows of a batch; all inputs share their first dimension.
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Arrays = Mapping[str, NDArray[Any]]
+from inkling_server.row_batches import Arrays, Batch, Runtime, row_count, start_joined
 
 OVERRIDES = "runtime.json"
 HALF_MODEL = "model_f16.onnx"
@@ -34,20 +33,6 @@ _CHOICES = {
     "precision": ("f32", "bf16", "f16"),
 }
 _COUNTS = ("threads", "streams", "chunk")
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Rows to run.
-
-    Attributes:
-        inputs: by name; they must stay as they are until `done` is called.
-        done: takes the model's first output, B rows that are its own, or what went wrong; must
-            neither raise nor start anything.
-    """
-
-    inputs: Arrays
-    done: Callable[[NDArray[Any] | Exception], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,81 +108,6 @@ def model_file(folder: Path, options: RuntimeOptions) -> Path:
         return folder / HALF_MODEL
     ir = folder / "model.xml"
     return ir if options.runtime == "openvino" and ir.is_file() else folder / "model.onnx"
-
-
-class Runtime(Protocol):
-    """A loaded model. Not thread-safe: one owner."""
-
-    description: str
-
-    def run(self, inputs: Arrays) -> NDArray[Any]:
-        """Runs B rows; returns the model's first output, B rows that the caller owns."""
-
-    def start(self, batches: Sequence[Batch]) -> None:
-        """Starts batches that need not wait for each other; returns when there is room for more.
-
-        Each one's `done` is called once, by this thread or by one of the runtime's own. One batch
-        cannot fail another.
-        """
-
-
-def run_one(runtime: Runtime, inputs: Arrays) -> NDArray[Any]:
-    """Starts a batch and waits for it. Raises what it failed with."""
-    results: SimpleQueue[NDArray[Any] | Exception] = SimpleQueue()
-    runtime.start([Batch(inputs, results.put)])
-    result = results.get()
-    if isinstance(result, Exception):
-        raise result
-    return result
-
-
-def run_joined(
-    run: Callable[[Arrays], NDArray[Any]], parts: Sequence[Arrays]
-) -> Sequence[NDArray[Any] | Exception]:
-    """Runs the rows of several callers as one batch, or each alone if that fails.
-
-    Args:
-        run: returns as many rows as it is given.
-        parts: what each caller brings.
-
-    Returns:
-        for each part its rows, or what went wrong with it alone.
-    """
-    if len(parts) == 1:
-        try:
-            return [run(parts[0])]
-        except Exception as error:
-            return [error]
-    try:
-        # Also joining fails: texts of different lengths cannot be.
-        return split_rows(run(join_rows(parts)), parts)
-    except Exception:
-        return [run_joined(run, [part])[0] for part in parts]
-
-
-def join_rows(parts: Sequence[Arrays]) -> Arrays:
-    """All rows as one batch; a lone part is not copied."""
-    if len(parts) == 1:
-        return parts[0]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def split_rows(rows: NDArray[Any], parts: Sequence[Arrays]) -> Sequence[NDArray[Any]]:
-    """Each part's rows of a result, without copies."""
-    ends = np.cumsum([row_count(part) for part in parts])
-    return np.split(rows, ends[:-1])
-
-
-def start_joined(run: Callable[[Arrays], NDArray[Any]], batches: Sequence[Batch]) -> None:
-    """`Runtime.start` by a `run` that has all rows at once: all are done when this returns."""
-    results = run_joined(run, [batch.inputs for batch in batches])
-    for batch, result in zip(batches, results, strict=True):
-        batch.done(result)
-
-
-def row_count(inputs: Arrays) -> int:
-    """B."""
-    return len(next(iter(inputs.values())))
 
 
 def open_runtime(model: Path, options: RuntimeOptions, cache_dir: Path | None = None) -> Runtime:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from openvino import opset13 as opset
 
 from inkling_server.openvino_runtime import OpenVinoRuntime
-from inkling_server.runtimes import Arrays, Batch
+from inkling_server.row_batches import Arrays, Batch
 from tests.serving import until
 
 WIDTH = 8

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from inkling_server.row_batches import Batch, run_joined
 from inkling_server.row_queue import RowQueue, Share
-from inkling_server.runtimes import Batch, run_joined
 from tests.serving import until
 
 Answer = NDArray[np.float32] | Exception

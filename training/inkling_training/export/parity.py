@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from inkling_server.model_manifest import TextSpec
-from inkling_server.runtimes import Runtime, RuntimeOptions, model_file, open_runtime, options_from
+from inkling_server.row_batches import Runtime
+from inkling_server.runtimes import RuntimeOptions, model_file, open_runtime, options_from
 from inkling_server.tokens import PhraseTokenizer
 from inkling_training.export.graphs import tokens_of
 from inkling_training.export.samples import Samples
