@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inkling_server.model_manifest import PixelSpec, load_calibration, load_manifest
 from inkling_server.runtimes import model_file, open_runtime, options_from
-from inkling_training.export import ExportReport, ParityFailed, write_version
+from inkling_training.export import ExportReport, ParityFailed, variants, write_version
 from inkling_training.export.__main__ import main
 from inkling_training.export.repository import RepositoryMismatch
 from inkling_training.export.variants import FLOORS, Precision, Target
@@ -75,11 +75,19 @@ def test_variant_serves_what_torch_says(
     cosines_B = (served(report, pixels_BHWC) * wanted_BD).sum(axis=1)
     assert cosines_B.min() >= FLOORS[precision].least
     assert cosines_B.mean() >= FLOORS[precision].mean
-    assert json.loads((report.vision / "runtime.json").read_text())["chunk"] == 8  # a transformer's
     document = json.loads((report.vision / "parity.json").read_text())
     assert (document["target"], document["precision"]) == (target, precision)
     assert {"runtime", "pictures_least", "tags_kept"} <= document["agreements"][0].keys()
     assert "grey_levels" in document["decoding"]
+
+
+@pytest.mark.parametrize(("matrices", "chunk"), [(0.9, 8), (0.1, 4)])
+def test_transformers_run_more_rows_at_a_time_on_a_cpu(
+    clip: LoadedModel, models: Path, monkeypatch: pytest.MonkeyPatch, matrices: float, chunk: int
+) -> None:
+    monkeypatch.setattr(variants, "matrix_share", lambda path: matrices)
+    report = write_version(clip, models, texts=TEXTS)
+    assert options_from({"chunk": "4"}, report.vision).chunk == chunk
 
 
 def test_int8_by_nncf_is_calibrated_on_the_given_pictures(clip: LoadedModel, models: Path) -> None:
