@@ -92,7 +92,7 @@ class CudaRuntime:
         return results[0] if len(results) == 1 else np.concatenate(results)
 
     def start(self, batches: Sequence[Batch]) -> None:
-        """Runs them as one, before this returns; see `runtimes.Runtime`."""
+        """Runs them as one, before this returns; see `row_batches.Runtime`."""
         start_joined(self.run, batches)
 
     def _graph(self, rows: int) -> "_Graph":

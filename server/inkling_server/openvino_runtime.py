@@ -13,6 +13,7 @@ Shapes: B rows of a batch; all inputs share their first dimension.
 """
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ import openvino
 from numpy.typing import NDArray
 
 from inkling_server.openvino_graph import transpose_pixels_first
-from inkling_server.row_batches import Arrays, Batch, join_rows, run_joined, run_one, split_rows
+from inkling_server.row_batches import Arrays, Batch, join_rows, run_each, split_rows
 from inkling_server.row_queue import RowQueue, Share
 
 _INFERENCES_PER_STREAM = 2
@@ -41,7 +42,7 @@ class _Started:
 
 
 class OpenVinoRuntime:
-    """A loaded model. Any thread may start batches.
+    """A loaded model. Any thread may start batches; it must be kept until they are done.
 
     Args:
         model: its file.
@@ -80,26 +81,50 @@ class OpenVinoRuntime:
                 "ENABLE_CPU_PINNING": False,
             },
         )
-        inferences = streams * _INFERENCES_PER_STREAM
-        self._queue = RowQueue(streams, chunk, inferences)
-        self._idle = deque(compiled.create_infer_request() for _ in range(inferences))
-        self._started: SimpleQueue[_Started] = SimpleQueue()
-        for number in range(inferences):
-            # Daemons: they hold nothing that must be put away.
-            threading.Thread(
-                target=self._hand_over, name=f"inkling-inference_{number}", daemon=True
-            ).start()
+        self._inferences = _Inferences(compiled, streams, chunk)
+        # Its threads would keep a model that nobody has any more.
+        weakref.finalize(self, self._inferences.close)
         version = openvino.__version__.split("-")[0]
         self.description = f"OpenVINO {version} {precision}, {threads} threads, {streams} streams"
 
     def run(self, inputs: Arrays) -> NDArray[Any]:
         """Runs B rows; returns the model's first output, B rows that the caller owns."""
-        return run_one(self, inputs)
+        results: SimpleQueue[NDArray[Any] | Exception] = SimpleQueue()
+        self.start([Batch(inputs, results.put)])
+        result = results.get()
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def start(self, batches: Sequence[Batch]) -> None:
-        """Lets batches join the line, and returns at once; see `runtimes.Runtime`."""
+        """Lets batches join the line, and returns at once; see `row_batches.Runtime`."""
+        self._inferences.start(batches)
+
+
+class _Inferences:
+    """The line, the inferences of all streams, and a thread for each that waits for its end."""
+
+    def __init__(self, compiled: Any, streams: int, chunk: int) -> None:
+        count = streams * _INFERENCES_PER_STREAM
+        self._queue = RowQueue(streams, chunk, count)
+        self._idle = deque(compiled.create_infer_request() for _ in range(count))
+        # None ends a thread.
+        self._started: SimpleQueue[_Started | None] = SimpleQueue()
+        self._count = count
+        for number in range(count):
+            # Daemons: they hold nothing that must be put away.
+            threading.Thread(
+                target=self._hand_over, name=f"inkling-inference_{number}", daemon=True
+            ).start()
+
+    def start(self, batches: Sequence[Batch]) -> None:
         self._queue.put(batches)
         self._start_next()
+
+    def close(self) -> None:
+        """Ends the threads, and with them what they hold."""
+        for _ in range(self._count):
+            self._started.put(None)
 
     def _start_next(self) -> None:
         while (share := self._queue.take()) is not None:
@@ -113,8 +138,7 @@ class OpenVinoRuntime:
             self._started.put(_Started(inference, share, running))
 
     def _hand_over(self) -> None:
-        while True:
-            started = self._started.get()
+        while (started := self._started.get()) is not None:
             results = _results_of(started)
             self._idle.append(started.inference)
             self._queue.computed()
@@ -133,7 +157,7 @@ def _results_of(started: _Started) -> Sequence[NDArray[Any] | Exception]:
             return split_rows(_output(started.inference), parts)
         except Exception:  # noqa: S110  found out below, one by one
             pass
-    return [run_joined(partial(_run, started.inference), [part])[0] for part in parts]
+    return run_each(partial(_run, started.inference), parts)
 
 
 def _run(inference: Any, inputs: Arrays) -> NDArray[Any]:

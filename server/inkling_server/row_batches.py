@@ -10,9 +10,9 @@ It knows no runtime itself.
 Shapes: B rows of a batch; all inputs share their first dimension.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Any, Protocol
 
 import numpy as np
@@ -51,16 +51,6 @@ class Runtime(Protocol):
         """
 
 
-def run_one(runtime: Runtime, inputs: Arrays) -> NDArray[Any]:
-    """Starts a batch and waits for it. Raises what it failed with."""
-    results: SimpleQueue[NDArray[Any] | Exception] = SimpleQueue()
-    runtime.start([Batch(inputs, results.put)])
-    result = results.get()
-    if isinstance(result, Exception):
-        raise result
-    return result
-
-
 def run_joined(
     run: Callable[[Arrays], NDArray[Any]], parts: Sequence[Arrays]
 ) -> Sequence[NDArray[Any] | Exception]:
@@ -73,16 +63,24 @@ def run_joined(
     Returns:
         for each part its rows, or what went wrong with it alone.
     """
-    if len(parts) == 1:
-        try:
-            return [run(parts[0])]
-        except Exception as error:
-            return [error]
-    try:
+    if len(parts) > 1:
         # Also joining fails: texts of different lengths cannot be.
-        return split_rows(run(join_rows(parts)), parts)
-    except Exception:
-        return [run_joined(run, [part])[0] for part in parts]
+        with contextlib.suppress(Exception):
+            return split_rows(run(join_rows(parts)), parts)
+    return run_each(run, parts)
+
+
+def run_each(
+    run: Callable[[Arrays], NDArray[Any]], parts: Sequence[Arrays]
+) -> Sequence[NDArray[Any] | Exception]:
+    """`run_joined`, one part after the other."""
+    results: list[NDArray[Any] | Exception] = []
+    for part in parts:
+        try:
+            results.append(run(part))
+        except Exception as error:
+            results.append(error)
+    return results
 
 
 def join_rows(parts: Sequence[Arrays]) -> Arrays:

@@ -1,5 +1,6 @@
 """OpenVINO on many batches at a time: everybody gets the numbers that they would get alone."""
 
+import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -87,3 +88,13 @@ async def test_what_cannot_be_run_fails_alone(model: Path) -> None:
     with pytest.raises(RuntimeError):
         runtime.run(wrong)
     np.testing.assert_array_equal(runtime.run(fine), answers[0])
+
+
+async def test_a_model_that_nobody_has_any_more_leaves_no_thread(model: Path) -> None:
+    before = set(threading.enumerate())
+    runtime = open_model(model)
+    runtime.run(tokens(3, 5, seed=1))
+    its_own = set(threading.enumerate()) - before
+    assert len(its_own) == 4  # two for each stream
+    del runtime
+    await until(lambda: not any(thread.is_alive() for thread in its_own), timeout_s=10)

@@ -2,14 +2,14 @@
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inkling_server.row_batches import Batch, run_joined
+from inkling_server.row_batches import Arrays, Batch, run_joined
 from inkling_server.row_queue import RowQueue, Share
 from tests.serving import until
 
@@ -40,9 +40,16 @@ def numbers(share: Share) -> list[float]:
     return [float(x) for piece in share for x in piece.inputs["x"][:, 0]]
 
 
-def compute(queue: RowQueue, share: Share) -> None:
-    """What a lane does with a share; the model doubles."""
-    results = run_joined(lambda inputs: 2 * inputs["x"], [piece.inputs for piece in share])
+def doubled(inputs: Arrays) -> NDArray[np.float32]:
+    rows: NDArray[np.float32] = 2 * inputs["x"]
+    return rows
+
+
+def compute(
+    queue: RowQueue, share: Share, run: Callable[[Arrays], NDArray[np.float32]] = doubled
+) -> None:
+    """What a runtime does with a share."""
+    results = run_joined(run, [piece.inputs for piece in share])
     queue.computed()
     for piece, result in zip(share, results, strict=True):
         queue.finish(piece, result)
@@ -121,7 +128,7 @@ def test_rows_of_other_shapes_do_not_share_an_inference() -> None:
 
 
 def test_a_batch_fails_whole_and_alone() -> None:
-    def picky(inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    def picky(inputs: Arrays) -> NDArray[np.float32]:
         if (inputs["x"] == 13).any():
             raise ValueError("13")
         return inputs["x"]
@@ -130,11 +137,7 @@ def test_a_batch_fails_whole_and_alone() -> None:
     bad, good = Caller([1, 2, 13, 4, 5]), Caller([6, 7])
     queue.put([bad.batch, good.batch])
     for _ in range(2):
-        share = taken(queue)
-        results = run_joined(picky, [piece.inputs for piece in share])  # type: ignore[arg-type]
-        queue.computed()
-        for piece, result in zip(share, results, strict=True):
-            queue.finish(piece, result)
+        compute(queue, taken(queue), picky)
     assert isinstance(bad.answer, ValueError)
     np.testing.assert_array_equal(good.answer, [[6], [7]])
 
