@@ -22,7 +22,7 @@ from inkling_server.interests.snapshot import load_snapshot, read_manifest, veri
 from inkling_server.interests.vectors import load_vectors
 from tests.refresh_client import NEW_SUBJECTS, RefreshClient, same_answers
 from tests.refresh_content import posts, write_posts
-from tests.server_process import ServerProcess, wait_until
+from tests.server_process import ServerProcess, command_line, wait_until
 
 Victim = Literal["refresh process", "server"]
 _POSTS = 25
@@ -160,7 +160,7 @@ class KillTrials:
 
     def _kill_server(self, kill: Kill) -> list[str]:
         family = self.server.family()
-        kill.hit = any("inkling_server.refresh.worker" in line for line in _command_lines(family))
+        kill.hit = any("inkling_server.refresh.worker" in command_line(p) for p in family)
         self.server.process.kill()
         self.server.process.wait()
         self.server.channel.close()
@@ -197,9 +197,3 @@ class KillTrials:
 
     def __exit__(self, *_: object) -> None:
         self.server.__exit__(None, None, None)
-
-
-def _command_lines(processes: list[psutil.Process]) -> Iterator[str]:
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            yield " ".join(process.cmdline())

@@ -31,6 +31,17 @@ def wait_until(what: str, condition: Callable[[], bool], timeout_s: float) -> fl
     return time.monotonic() - start
 
 
+def command_line(process: psutil.Process) -> list[str]:
+    """Program and arguments; [] for one that has ended since it was listed, waited for or not.
+
+    Children come and go while a server serves: PostgreSQL's backends, a refresh.
+    """
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
 class ServerProcess:
     """One server on free loopback ports; leaving the context ends it and all that it started.
 
@@ -109,14 +120,15 @@ class ServerProcess:
     def child(self, *words: str) -> psutil.Process:
         """The one child process whose program has the first word in its path, and whose arguments
         hold the others."""
+        lines = {process: command_line(process) for process in self.family()}
         found = [
-            p
-            for p in self.family()
-            if words[0] in p.cmdline()[0] and all(w in " ".join(p.cmdline()) for w in words)
+            process
+            for process, line in lines.items()
+            if line and words[0] in line[0] and all(word in " ".join(line) for word in words)
         ]
         if len(found) != 1:
-            lines = [" ".join(p.cmdline())[:200] for p in self.family()]
-            raise LookupError(f"{len(found)} processes match {words}: {lines}")
+            others = [" ".join(line)[:200] for line in lines.values()]
+            raise LookupError(f"{len(found)} processes match {words}: {others}")
         return found[0]
 
     def stop(self, timeout_s: float = 30) -> int:

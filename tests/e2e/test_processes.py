@@ -22,7 +22,7 @@ from tests.refresh_client import PHOTOS, RefreshClient
 from tests.refresh_content import posts, write_posts
 from tests.rollout_client import RolloutClient
 from tests.rollout_load import TagLoad, mixed
-from tests.server_process import ServerProcess, wait_until
+from tests.server_process import ServerProcess, command_line, wait_until
 
 pytestmark = [pytest.mark.triton, pytest.mark.timeout(120)]
 
@@ -72,9 +72,8 @@ def server(flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def follower_of(server: ServerProcess) -> int | None:
     """The process id of its follower, where there is one."""
     for process in server.family():
-        with suppress(psutil.Error):
-            if FOLLOWER in process.cmdline():
-                return process.pid
+        if FOLLOWER in command_line(process):
+            return process.pid
     return None
 
 

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from inkling.v1 import tagging_pb2, tagging_pb2_grpc
-from tests.server_process import ServerProcess, wait_until
+from tests.server_process import ServerProcess, command_line, wait_until
 
 ALLOWED = {"OK", "ENCODER_DOWN", "OVERLOADED"}
 
@@ -90,7 +90,7 @@ def test_serves_again_by_itself_after_a_kill_under_load(
 @pytest.mark.triton
 def test_killed_gateway_leaves_no_process_behind(own_server: ServerProcess) -> None:
     family = own_server.family()
-    assert any("tritonserver" in p.name() for p in family)
+    assert any("tritonserver" in " ".join(command_line(p)) for p in family)
     own_server.process.kill()
     own_server.process.wait()
     wait_until("every child is gone", lambda: not any(p.is_running() for p in family), 10)

@@ -7,11 +7,9 @@ import asyncio
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import grpc
-import psutil
 import pytest
 import skimage.data
 
@@ -21,7 +19,7 @@ from tests.refresh_client import PHOTOS
 from tests.refresh_load import StreamLoad
 from tests.rollout_client import RolloutClient, Scores
 from tests.rollout_load import TagLoad, mixed
-from tests.server_process import ServerProcess, wait_until
+from tests.server_process import ServerProcess, command_line, wait_until
 
 pytestmark = pytest.mark.triton
 
@@ -95,11 +93,10 @@ def stubs(server: ServerProcess) -> dict[str, int]:
     """Process by model and version folder."""
     found = {}
     for process in server.family():
-        with suppress(psutil.Error):  # it may end meanwhile
-            words = process.cmdline()
-            if words and "stub" in words[0]:
-                folder = Path(words[1]).parent
-                found[f"{folder.parent.name}/{folder.name}"] = process.pid
+        words = command_line(process)
+        if words and "stub" in words[0]:
+            folder = Path(words[1]).parent
+            found[f"{folder.parent.name}/{folder.name}"] = process.pid
     return found
 
 

@@ -20,6 +20,7 @@ from inkling_server.storage import Storage, open_storage
 from inkling_server.storage.embedded import EmbeddedPostgres
 from inkling_server.storage.postgres_plan import PostgresInUse, PostgresStartFailed
 from tests.server.storage_kit import engagement, item
+from tests.server_process import command_line
 
 # A gateway in small: starts the database, records, says what was acknowledged, waits to be killed.
 OWNER = """
@@ -353,7 +354,9 @@ async def test_a_start_that_is_cancelled_leaves_nothing(
         await (await starting).stop()
 
     folder = str(postgres_data_dir)
-    left = [p for p in psutil.Process().children(recursive=True) if folder in " ".join(p.cmdline())]
+    left = [
+        p for p in psutil.Process().children(recursive=True) if folder in " ".join(command_line(p))
+    ]
     assert left == []
     # The folder is free: it is not in use by whoever was cancelled.
     async with await EmbeddedPostgres.start(postgres_data_dir) as postgres:
