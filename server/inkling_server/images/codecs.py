@@ -125,11 +125,8 @@ def load(data: bytes, header: Header, needed: int) -> Picture:
 
 
 def _jpeg(data: bytes, header: Header, needed: int) -> Picture:
-    scans = _SCANNED_PIXELS // (header.width * header.height)
-    scans = min(max(scans, _FEWEST_SCANS), _MOST_SCANS)
-    # The quick count may see scan markers in a thumbnail or in data after the picture.
-    if data.count(b"\xff\xda") > scans and jpeg_scan_count(data) > scans:
-        raise ImageInvalid(f"JPEG of this size with more than {scans} scans")
+    if not header.one_scan:
+        _check_scans(data, header)
     colorspace = "CMYK" if header.channels == 4 else "RGB"
     try:
         pixels_HWC: NDArray[np.uint8] = simplejpeg.decode_jpeg(
@@ -152,6 +149,14 @@ def _jpeg(data: bytes, header: Header, needed: int) -> Picture:
     return Picture(
         pixels_HWC, header.width * eighths / 8, header.height * eighths / 8, header.orientation
     )
+
+
+def _check_scans(data: bytes, header: Header) -> None:
+    most = _SCANNED_PIXELS // (header.width * header.height)
+    most = min(max(most, _FEWEST_SCANS), _MOST_SCANS)
+    # The quick count may see scan markers in a thumbnail or in data after the picture.
+    if data.count(b"\xff\xda") > most and jpeg_scan_count(data) > most:
+        raise ImageInvalid(f"JPEG of this size with more than {most} scans")
 
 
 def _opencv(data: bytes, header: Header, needed: int) -> Picture:

@@ -41,6 +41,7 @@ class Header:
             several (canvas and frame, grid and tile).
         orientation: EXIF orientation 1-8; 1 where the decoder itself turns the picture.
         channels: colour components of a JPEG (4 = CMYK or YCCK); 0 for other formats.
+        one_scan: a JPEG of which decoders read only the first scan.
         run_length: a BMP whose rows are run-length coded.
     """
 
@@ -49,6 +50,7 @@ class Header:
     height: int
     orientation: int = 1
     channels: int = 0
+    one_scan: bool = False
     run_length: bool = False
 
 
@@ -115,8 +117,9 @@ def _what_it_is(data: bytes) -> str:
 
 
 def _jpeg(data: bytes) -> Header:
-    width = height = channels = 0
+    width = height = channels = scanned = 0
     orientation = 1
+    progressive = False
     position = 2
     for _ in range(_MAX_STEPS):
         if data[position] != 0xFF:
@@ -129,18 +132,25 @@ def _jpeg(data: bytes) -> Header:
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:
             position += 2
             continue
-        if marker in (0xD9, 0xDA):  # end, or start of the pixels
+        if marker == 0xD9:
+            break
+        if marker == 0xDA:  # start of the pixels
+            scanned = data[position + 4]
             break
         (length,) = struct.unpack_from(">H", data, position + 2)
         body = position + 4
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width, channels = struct.unpack_from(">xHHB", data, body)
+            progressive |= marker & 3 == 2
         elif marker == 0xE1 and data[body : body + 6] == b"Exif\0\0":
             orientation = exif_orientation(data[body + 6 : position + 2 + length])
         position += 2 + length
     if not channels:
         raise ImageInvalid("damaged JPEG: no frame header before the pixels")
-    return Header("JPEG", width, height, orientation, channels)
+    # As libjpeg decides it (jdinput.c, initial_setup): a sequential frame whose first scan holds
+    # all of its components is over with that scan.
+    one_scan = not progressive and 0 < channels <= scanned
+    return Header("JPEG", width, height, orientation, channels, one_scan)
 
 
 # Anything but a stuffed zero, a restart marker or a fill byte ends entropy-coded data.

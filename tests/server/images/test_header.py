@@ -50,6 +50,21 @@ def test_scans_are_counted_up_to_the_end_of_the_picture() -> None:
     assert jpeg_scan_count(scan_bomb(200)) == 210
 
 
+def test_a_jpeg_of_one_scan_is_known_from_its_headers() -> None:
+    plain = save(photo(), "JPEG")
+    scan = plain.index(b"\xff\xda")
+    assert read_header(plain).one_scan
+    assert read_header(save(photo().convert("L"), "JPEG")).one_scan
+    # One component of three in its first scan: more scans must follow.
+    assert not read_header(plain[: scan + 4] + b"\1" + plain[scan + 5 :]).one_scan
+    assert not read_header(save(photo(), "JPEG", progressive=True)).one_scan
+    frame = plain.index(b"\xff\xc0")
+    for marker, one in ((0xC1, True), (0xC2, False), (0xC9, True), (0xCA, False)):
+        changed = plain[: frame + 1] + bytes([marker]) + plain[frame + 2 :]
+        assert read_header(changed).one_scan is one, hex(marker)
+    assert not read_header(plain[:scan] + b"\xff\xd9").one_scan
+
+
 def test_png_keeps_only_what_the_first_picture_needs() -> None:
     plain = small_files()["PNG"]
     text = png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(10**6)))

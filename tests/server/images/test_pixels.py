@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -101,6 +102,30 @@ def test_turning_a_jpeg_turns_exactly_its_pixels(orientation: int, size: tuple[i
         plain = Image.fromarray(decode(save(image, "JPEG", exif=exif(1)), spec))
         turned = decode(save(image, "JPEG", exif=exif(orientation)), spec)
         assert np.array_equal(turned, np.asarray(upright(plain, orientation)))
+
+
+def between(length: int, start: float, box: float, size: int) -> NDArray[np.float64]:
+    """What each of `size` pixels takes of each of `length` ones, by linear interpolation."""
+    position = start + (np.arange(size) + 0.5) * box / size - 0.5
+    shares: NDArray[np.float64] = 1 - np.abs(position[:, np.newaxis] - np.arange(length))
+    return shares.clip(min=0)
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash"])
+@pytest.mark.parametrize("size", [(320, 240), (240, 300), (224, 224), (447, 300), (301, 240)])
+def test_pixels_are_interpolated_at_exact_positions(
+    fit: Literal["crop", "squash"], size: tuple[int, int]
+) -> None:
+    pixels_HW3 = np.asarray(photo(*size))
+    boxes = [(float(side) if fit == "squash" else float(min(size))) for side in size]
+    columns, rows = (
+        between(side, (side - box) / 2, box, 224) for side, box in zip(size, boxes, strict=True)
+    )
+    expected = np.einsum("yh,hwc,xw->yxc", rows, pixels_HW3, columns, optimize=True)
+    found = images.cut(pixels_HW3, PixelSpec(fit=fit))
+    # Boxes of whole pixels, as most are, go a way of their own; the general one (301 pixels cut to
+    # 240) knows 32 positions between two pixels.
+    assert np.abs(found - expected).max() <= (1.0 if size != (301, 240) else 4.0)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65_535])
