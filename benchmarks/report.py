@@ -16,13 +16,25 @@ from typing import Any
 
 def hardware() -> str:
     """Processor and cores, as part of a file's name."""
-    model = platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        named = re.search(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8"))
-        model = named[1] if named else model
-    slug = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
     return f"{slug}-{len(os.sched_getaffinity(0))}-cores"
+
+
+def processor(info: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor as the kernel calls it.
+
+    A hypervisor may hide the number ("AMD EPYC"), which two generations then share; family and
+    model tell them apart.
+    """
+    if not info.exists():
+        return platform.machine()
+    text = info.read_text(encoding="ascii", errors="replace")
+    entries = re.findall(r"^(model name|cpu family|model)\s*:\s*(.+?)\s*$", text, re.MULTILINE)
+    found: dict[str, str] = dict(entries)
+    name = found.get("model name", platform.machine())
+    if "cpu family" in found and "model" in found and not re.search(r"\d", name):
+        name += f" family {found['cpu family']} model {found['model']}"
+    return name
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

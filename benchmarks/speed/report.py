@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import hardware, versions, write_report
+from benchmarks.report import hardware, processor, versions, write_report
 from benchmarks.speed import cost, plots, tables
 from benchmarks.speed.bare import CORES
 from benchmarks.speed.bench import Plan
@@ -81,9 +81,8 @@ def _stem(name: str) -> str:
 
 
 def _processor() -> str:
-    """The processor as the kernel calls it, with the instructions that matter here."""
+    """The processor, with the instructions that matter here."""
     lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-    name = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "?")
     flags = next((x.split(":")[1].split() for x in lines if x.startswith("flags")), [])
     wanted = ("amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx2")
-    return f"{name} ({', '.join(flag for flag in wanted if flag in flags)})"
+    return f"{processor()} ({', '.join(flag for flag in wanted if flag in flags)})"
