@@ -54,6 +54,9 @@ _LADDER = (200, 400, 600, 800, 1200, 1600)
 _CANDIDATES_PER_TAG = 20  # for callers who want more than ten tags
 _REDUCED = 128  # F
 _SUBQUANTISERS = 64
+# Queries that share a pass over the codes, in FAISS's notation: two groups of four. Its own choice
+# (groups of three, all queries in one pass) takes 1.3 to 1.4 times as long.
+_QUERIES_OF_A_PASS = 0x44
 _TRAINED_ON = 50_000  # rows
 _TRAINING_ROUNDS = 25
 # Of the variance: how far pictures are taken to differ in directions that the typical ones lack.
@@ -114,6 +117,7 @@ class ApproximateCandidates:
             axes.width, min(_SUBQUANTISERS, axes.width // 2), 4, faiss.METRIC_INNER_PRODUCT
         )
         index.pq.cp.niter = _TRAINING_ROUNDS
+        index.qbs = _QUERIES_OF_A_PASS
         sample = np.sort(rng.permutation(count)[:_TRAINED_ON])
         index.train(axes.reduced(rows_NE[sample]))
         for block_BE in _blocks(rows_NE):
@@ -137,16 +141,30 @@ class ApproximateCandidates:
     def _refined(self, queries_BE: Embeddings, k: int, candidates: int) -> tuple[Float32, Rows]:
         wanted = min(len(self._rows_NE), max(candidates, _CANDIDATES_PER_TAG * k))
         _, rows_BK = self._index.search(self._axes.asked(queries_BE), wanted)
-        best_BK = np.full((len(queries_BE), k), -1, np.int64)
-        logits_BK = np.full((len(queries_BE), k), -np.inf, np.float32)
-        for b, query_E in enumerate(queries_BE):
-            rows_K = rows_BK[b]
-            rows_K = rows_K[rows_K >= 0]
-            logits_K = self._rows_NE[rows_K] @ query_E
-            order = np.argsort(-logits_K, kind="stable")[:k]
-            best_BK[b, : len(order)] = rows_K[order]
-            logits_BK[b, : len(order)] = logits_K[order]
-        return logits_BK, best_BK
+        logits_BK = self._logits(queries_BE, rows_BK)
+        if k < wanted:
+            best_Bk = np.argpartition(-logits_BK, k, axis=1)[:, :k]
+            rows_BK = np.take_along_axis(rows_BK, best_Bk, axis=1)
+            logits_BK = np.take_along_axis(logits_BK, best_Bk, axis=1)
+        order_Bk = np.argsort(-logits_BK, axis=1, kind="stable")
+        return (
+            np.take_along_axis(logits_BK, order_Bk, axis=1),
+            np.take_along_axis(rows_BK, order_Bk, axis=1),
+        )
+
+    def _logits(self, queries_BE: Embeddings, rows_BK: Rows) -> Float32:
+        """Logits of each query's own rows, [B, K]; -inf for row -1.
+
+        Reads the rows where they lie: numpy would copy each of them first, which takes twice as
+        long as all of this.
+        """
+        queries_BE, rows_BK = np.ascontiguousarray(queries_BE), np.ascontiguousarray(rows_BK)
+        logits_BK = np.empty(rows_BK.shape, np.float32)
+        arrays = (logits_BK, queries_BE, self._rows_NE, rows_BK)
+        pointers = [faiss.swig_ptr(array) for array in arrays]
+        score_by_row: Any = faiss.fvec_inner_products_by_idx  # type: ignore[attr-defined]  # no stub
+        score_by_row(*pointers, self._rows_NE.shape[1], *rows_BK.shape)
+        return logits_BK
 
     def _prove(self, pictures_SD: Embeddings, scale: float) -> bool:
         """Chooses how many candidates to take; False where no number of them is enough."""

@@ -17,6 +17,7 @@ from inkling_server.encoders import Embeddings
 from inkling_server.scoring import Float64
 from inkling_server.tag_index import SearchThread, Selection, TagIndex
 from inkling_server.tag_index import approximate as approximate_module
+from inkling_server.tag_index.rows import fold_queries, fold_rows
 from tests.server.tag_index.index_kit import BIAS, SCALE, exact, pairs, unit_rows
 
 DIMENSION = 64
@@ -81,6 +82,20 @@ async def test_finds_the_best_tags_and_scores_them_exactly(
     await index.close()
     with pytest.raises(RuntimeError, match="closed"):
         await index.search(world.pictures_BD[:1], [ten])
+
+
+def test_candidates_are_scored_from_the_rows_themselves(world: World) -> None:
+    rows_NE = fold_rows(world.tags_ND, world.priors_N).rows_NE
+    made = approximate_module.ApproximateCandidates.build(rows_NE, world.typical_SD, SCALE)
+    assert made is not None
+    queries_BE = fold_queries(world.pictures_BD, SCALE)
+    logits_BK, rows_BK = made.search(queries_BE, 13)
+    expected_BK = np.einsum("be,bke->bk", queries_BE, rows_NE[rows_BK])
+    assert np.allclose(logits_BK, expected_BK, atol=1e-4)
+    assert (np.diff(logits_BK, axis=1) <= 0).all()
+    assert all(len(set(rows)) == 13 for rows in rows_BK.tolist())
+    # FAISS says -1 where it found fewer than asked for.
+    assert made._logits(queries_BE[:1], np.array([[-1, 3]])).tolist()[0][0] == -np.inf
 
 
 async def test_batch_composition_changes_no_answer(thread: SearchThread, world: World) -> None:
