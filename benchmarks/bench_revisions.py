@@ -64,6 +64,8 @@ class Load:
 LOADS = (
     Load("TagStream", "inkling TagStream", WINDOW),
     Load("Tag x32", "inkling Tag", 32),
+    Load("Tag x16", "inkling Tag", 16),
+    Load("Tag x8", "inkling Tag", 8),
     Load("Tag x2", "inkling Tag", 2),
     Load("Tag x1", "inkling Tag", 1),
 )

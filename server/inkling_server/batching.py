@@ -3,9 +3,11 @@
     submit ─► queue ─► batch ─► run_batch(items) ─► one answer or error for each item
 
 A batch starts as soon as the consumer is idle (a lone item never waits for company), or is at work
-on fewer items than it handles side by side (`parallel_items`). Beside more, it starts when it is
-half full, or its oldest item has waited for `max_delay_s`: a smaller one would only stand in line
-behind the first, where nothing joins it any more. At most `max_in_flight` batches run at a time.
+on fewer items than it handles side by side (`parallel_items`). Beside more, it starts when as many
+items wait as are at work, or it is half full, or its oldest item has waited for `max_delay_s`. A
+smaller one would only stand in line, where nothing joins it any more; of equal ones, one is handled
+while the other's callers are answered and ask again: callers who wait for their answers share
+themselves out over two batches, however many they are. At most `max_in_flight` run at a time.
 Items whose caller is gone or whose deadline has passed are dropped, unhandled. An unexpected
 failure is narrowed down by halving the batch, so that a poisonous item fails alone; an InklingError
 says that the consumer itself is down, and fails the whole batch at once.
@@ -66,8 +68,8 @@ class BatchLimits:
             raise ValueError("max_delay_s: at least 0")
 
     @property
-    def worth_size(self) -> int:
-        """Items that are worth a batch beside another."""
+    def always_worth(self) -> int:
+        """Items that are worth a batch beside any other: half a batch."""
         return -(-self.max_batch_size // 2)
 
 
@@ -218,7 +220,7 @@ class MicroBatcher(Generic[T, R]):
         self._next_look = None
         loop = asyncio.get_running_loop()
         while self._queue and len(self._running) < self._limits.max_in_flight and not self._closed:
-            if not self._has_room and len(self._queue) < self._limits.worth_size:
+            if len(self._queue) < self._worth:
                 due = next(iter(self._queue)).arrival + self._limits.max_delay_s
                 if loop.time() < due:
                     self._next_look = loop.call_at(due, self._look)
@@ -230,9 +232,12 @@ class MicroBatcher(Generic[T, R]):
                 task.add_done_callback(self._finished)
 
     @property
-    def _has_room(self) -> bool:
+    def _worth(self) -> int:
+        """How many items are worth a batch now."""
         running = sum(map(len, self._running.values()))
-        return running < self._limits.parallel_items
+        if running < self._limits.parallel_items:
+            return 1
+        return min(running, self._limits.always_worth)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         del self._running[task]

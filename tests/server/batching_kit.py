@@ -86,7 +86,15 @@ def send(batcher: MicroBatcher[int, int], *items: int) -> list[asyncio.Task[int]
 
 async def hold(batcher: MicroBatcher[int, int], consumer: Consumer) -> asyncio.Task[int]:
     """Occupies the consumer with item 0 until its gate opens."""
+    (held,) = await hold_all(batcher, consumer, 0)
+    return held
+
+
+async def hold_all(
+    batcher: MicroBatcher[int, int], consumer: Consumer, *items: int
+) -> list[asyncio.Task[int]]:
+    """Occupies the consumer with one batch of these until its gate opens."""
     consumer.gate.clear()
-    (held,) = send(batcher, 0)
-    await until(lambda: consumer.running == 1)
+    held = send(batcher, *items)
+    await until(lambda: consumer.batches[-1:] == [list(items)])
     return held

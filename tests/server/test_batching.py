@@ -15,7 +15,15 @@ from inkling_server.errors import (
     Overloaded,
     ShuttingDown,
 )
-from tests.server.batching_kit import FOREVER_S, Consumer, Observer, hold, make_batcher, send
+from tests.server.batching_kit import (
+    FOREVER_S,
+    Consumer,
+    Observer,
+    hold,
+    hold_all,
+    make_batcher,
+    send,
+)
 from tests.serving import turns, until
 
 
@@ -45,27 +53,57 @@ async def test_items_that_arrive_while_the_consumer_works_form_the_next_batches(
     assert consumer.batches == [[0], [1, 2, 3, 4], [5, 6]]
 
 
-async def test_half_a_batch_starts_beside_a_running_one_and_less_waits() -> None:
+@pytest.mark.parametrize(("running", "worth"), [(1, 1), (3, 3), (4, 4), (5, 4), (8, 4)])
+async def test_as_many_as_are_at_work_or_half_a_batch_start_beside_them(
+    running: int, worth: int
+) -> None:
     consumer = Consumer()
-    batcher = make_batcher(consumer, in_flight=2)  # of four
-    held = await hold(batcher, consumer)
-    tasks = send(batcher, 1)
+    batcher = make_batcher(consumer, size=8, in_flight=2)
+    held = await hold_all(batcher, consumer, *range(running))
+    waiting = list(range(10, 10 + worth))
+    tasks = send(batcher, *waiting[1:])
     await turns(20)
-    assert consumer.batches == [[0]]
-    tasks += send(batcher, 2)
-    await until(lambda: consumer.batches == [[0], [1, 2]])
+    assert len(consumer.batches) == 1
+    tasks += send(batcher, waiting[0])
+    await until(lambda: consumer.batches[1:] == [[*waiting[1:], waiting[0]]])
     consumer.gate.set()
-    await asyncio.gather(held, *tasks)
+    await asyncio.gather(*held, *tasks)
 
 
-async def test_less_than_half_a_batch_starts_beside_a_running_one_after_its_delay() -> None:
+@pytest.mark.parametrize("callers", [6, 7, 11])
+async def test_callers_share_themselves_out_over_two_batches(callers: int) -> None:
+    consumer = Consumer()
+    decoder, encoder = asyncio.Lock(), asyncio.Lock()
+
+    async def encode(items: Sequence[int]) -> Sequence[int | Exception]:
+        async with encoder:
+            await asyncio.sleep(0.002 * len(items))
+            return await consumer(items)
+
+    batcher = MicroBatcher(encode, BatchLimits(16, 2, FOREVER_S), admission=Admission(100))
+    asked = 0
+
+    async def caller() -> None:
+        nonlocal asked
+        while asked < 200:
+            asked += 1
+            async with decoder:
+                await asyncio.sleep(0.0005)
+            await batcher.submit(asked)
+
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    sizes = sorted(len(batch) for batch in consumer.batches[10:-10])
+    assert callers // 2 - 1 <= sizes[len(sizes) // 2] <= callers // 2 + 1
+
+
+async def test_fewer_than_are_at_work_start_beside_them_after_their_delay() -> None:
     consumer = Consumer()
     batcher = make_batcher(consumer, in_flight=2, delay_s=0.01)
-    held = await hold(batcher, consumer)
-    tasks = send(batcher, 1)
-    await until(lambda: consumer.batches == [[0], [1]])
+    held = await hold_all(batcher, consumer, 0, 1)
+    tasks = send(batcher, 2)
+    await until(lambda: consumer.batches == [[0, 1], [2]])
     consumer.gate.set()
-    await asyncio.gather(held, *tasks)
+    await asyncio.gather(*held, *tasks)
 
 
 async def test_while_the_consumer_has_room_a_batch_of_any_size_starts() -> None:
@@ -84,14 +122,14 @@ async def test_while_the_consumer_has_room_a_batch_of_any_size_starts() -> None:
 async def test_what_waits_goes_as_soon_as_the_running_batch_has_ended() -> None:
     consumer = Consumer()
     batcher = make_batcher(consumer, in_flight=2, delay_s=FOREVER_S)
-    held = await hold(batcher, consumer)
-    tasks = send(batcher, 1)
+    held = await hold_all(batcher, consumer, 0, 1)
+    tasks = send(batcher, 2)
     await turns(20)
-    assert consumer.batches == [[0]]
+    assert consumer.batches == [[0, 1]]
     consumer.gate.set()
     async with asyncio.timeout(5):
-        assert await asyncio.gather(held, *tasks) == [0, 2]
-    assert consumer.batches == [[0], [1]]
+        assert await asyncio.gather(*held, *tasks) == [0, 2, 4]
+    assert consumer.batches == [[0, 1], [2]]
 
 
 async def test_no_more_batches_run_than_allowed() -> None:
