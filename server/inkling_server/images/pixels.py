@@ -161,12 +161,6 @@ def _to_square(picture: Picture, spec: PixelSpec) -> NDArray[np.uint8]:
         left, box_width = (left - x) / factor_x, box_width / factor_x
         top, box_height = (top - y) / factor_y, box_height / factor_y
     step_x, step_y = box_width / size, box_height / size
-    if min(step_x, step_y) >= 1.0 and _is_whole(left, top, box_width, box_height):
-        # Between the box's own pixels alone, where this is a third of the general way's cost.
-        x, y = int(left), int(top)
-        region_HW3 = pixels_HW3[y : y + int(box_height), x : x + int(box_width)]
-        resized_SS3 = cv2.resize(region_HW3, (size, size), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(resized_SS3, np.uint8)
     # Pixel i covers [i, i + 1): its centre lies at i + 0.5.
     to_source = np.array(
         [
@@ -183,10 +177,6 @@ def _to_square(picture: Picture, spec: PixelSpec) -> NDArray[np.uint8]:
         borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(square_SS3, np.uint8)
-
-
-def _is_whole(*numbers: float) -> bool:
-    return all(number == int(number) for number in numbers)
 
 
 def _blocks(start: float, length: float, factor: int, available: int) -> tuple[int, int]:

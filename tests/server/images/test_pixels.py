@@ -123,9 +123,9 @@ def test_pixels_are_interpolated_at_exact_positions(
     )
     expected = np.einsum("yh,hwc,xw->yxc", rows, pixels_HW3, columns, optimize=True)
     found = images.cut(pixels_HW3, PixelSpec(fit=fit))
-    # Boxes of whole pixels, as most are, go a way of their own; the general one (301 pixels cut to
-    # 240) knows 32 positions between two pixels.
-    assert np.abs(found - expected).max() <= (1.0 if size != (301, 240) else 4.0)
+    assert np.abs(found - expected).max() <= 4.0  # it knows 32 positions between two pixels
+    # Neither darker nor brighter: a tenth of a grey level moves scores (INTER_LINEAR does that).
+    assert abs((found - expected).mean()) < 0.03
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65_535])
