@@ -114,7 +114,7 @@ def worker_bytes(server: ServerProcess) -> int:
     """Resident memory of the refresh process; 0 where there is none."""
     try:
         return int(server.child("python", "refresh.worker").memory_info().rss)
-    except (LookupError, psutil.Error, IndexError):
+    except (LookupError, psutil.Error):
         return 0
 
 

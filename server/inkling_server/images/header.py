@@ -149,7 +149,7 @@ def _jpeg(data: bytes) -> Header:
         raise ImageInvalid("damaged JPEG: no frame header before the pixels")
     # As libjpeg decides it (jdinput.c, initial_setup): a sequential frame whose first scan holds
     # all of its components is over with that scan.
-    one_scan = not progressive and 0 < channels <= scanned
+    one_scan = not progressive and channels <= scanned
     return Header("JPEG", width, height, orientation, channels, one_scan)
 
 

@@ -142,14 +142,13 @@ class ApproximateCandidates:
         wanted = min(len(self._rows_NE), max(candidates, _CANDIDATES_PER_TAG * k))
         _, rows_BK = self._index.search(self._axes.asked(queries_BE), wanted)
         logits_BK = self._logits(queries_BE, rows_BK)
-        if k < wanted:
-            best_Bk = np.argpartition(-logits_BK, k, axis=1)[:, :k]
-            rows_BK = np.take_along_axis(rows_BK, best_Bk, axis=1)
-            logits_BK = np.take_along_axis(logits_BK, best_Bk, axis=1)
-        order_Bk = np.argsort(-logits_BK, axis=1, kind="stable")
+        best_Bk = np.argpartition(-logits_BK, min(k, wanted) - 1, axis=1)[:, :k]
+        rows_Bk = np.take_along_axis(rows_BK, best_Bk, axis=1)
+        logits_Bk = np.take_along_axis(logits_BK, best_Bk, axis=1)
+        order_Bk = np.argsort(-logits_Bk, axis=1, kind="stable")
         return (
-            np.take_along_axis(logits_BK, order_Bk, axis=1),
-            np.take_along_axis(rows_BK, order_Bk, axis=1),
+            np.take_along_axis(logits_Bk, order_Bk, axis=1),
+            np.take_along_axis(rows_Bk, order_Bk, axis=1),
         )
 
     def _logits(self, queries_BE: Embeddings, rows_BK: Rows) -> Float32:
@@ -158,7 +157,6 @@ class ApproximateCandidates:
         Reads the rows where they lie: numpy would copy each of them first, which takes twice as
         long as all of this.
         """
-        queries_BE, rows_BK = np.ascontiguousarray(queries_BE), np.ascontiguousarray(rows_BK)
         logits_BK = np.empty(rows_BK.shape, np.float32)
         arrays = (logits_BK, queries_BE, self._rows_NE, rows_BK)
         pointers = [faiss.swig_ptr(array) for array in arrays]

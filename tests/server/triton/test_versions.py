@@ -1,17 +1,16 @@
 """Versions side by side in a real Triton, of a toy model: loading, serving, unloading, repair."""
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from inkling_server.errors import EncoderDown
 from inkling_server.triton import TritonServer
 from inkling_server.triton.client import InputTensor, TritonCallFailed, TritonClient
 from inkling_server.triton.versions import TritonVersions
+from tests.server_process import command_line
 from tests.serving import until
 from tests.triton_fixtures import (
     TOY_MODEL,
@@ -48,11 +47,10 @@ def stub_pids(server: TritonServer) -> dict[int, int]:
     """Process by version."""
     found = {}
     for process in triton_processes(server):
-        with suppress(psutil.Error):  # it may end meanwhile
-            words = process.cmdline()
-            # Between fork and exec it has another's command line, or none.
-            if len(words) > 1 and "stub" in words[0]:
-                found[int(Path(words[1]).parent.name)] = process.pid
+        words = command_line(process)
+        # Between fork and exec it has another's command line, or none.
+        if len(words) > 1 and "stub" in words[0]:
+            found[int(Path(words[1]).parent.name)] = process.pid
     return found
 
 
