@@ -240,7 +240,10 @@ async def test_file_that_is_too_large_is_refused_at_once(server: Server) -> None
     await server.left_nothing()
 
 
-async def test_caller_who_leaves_in_mid_upload_leaves_nothing_behind(server: Server) -> None:
+async def test_caller_who_leaves_in_mid_upload_leaves_nothing_behind(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_upload, "_CANCELLATION_S", 10.0)
     call = server.stub.TagVideo()
     await call.write(options())
     await call.write(chunk(RED_BLUE[:10]))
