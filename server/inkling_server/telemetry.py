@@ -15,6 +15,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Literal, get_args
 
 from prometheus_client import (
@@ -44,22 +45,26 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
 
-        self._rpcs = Counter(
+        rpcs = Counter(
             "inkling_rpcs",
             "Finished RPCs. code is gRPC's, reason is ErrorInfo's (empty without one).",
             ["rpc", "code", "reason"],
             registry=registry,
         )
-        self._rpc_seconds = Histogram(
+        rpc_seconds = Histogram(
             "inkling_rpc_seconds",
             "From the arrival of an RPC to its end. A stream counts once.",
             ["rpc"],
             buckets=_SECONDS,
             registry=registry,
         )
-        self._rpcs_under_way = Gauge(
+        rpcs_under_way = Gauge(
             "inkling_rpcs_under_way", "RPCs that have not ended.", ["rpc"], registry=registry
         )
+        # Looked up three times for each call, refused ones too: their own look-up locks.
+        self._rpcs = cache(rpcs.labels)
+        self._rpc_seconds = cache(rpc_seconds.labels)
+        self._rpcs_under_way = cache(rpcs_under_way.labels)
         self._stream_answers = Counter(
             "inkling_stream_answers",
             "Answers on TagStream. reason is empty for tags.",
@@ -220,12 +225,12 @@ class Metrics:
     # What the Boundary tells (rpc.boundary.RpcObserver)
 
     def rpc_started(self, rpc: str) -> None:
-        self._rpcs_under_way.labels(rpc).inc()
+        self._rpcs_under_way(rpc).inc()
 
     def rpc_finished(self, rpc: str, code: str, reason: str, duration_s: float) -> None:
-        self._rpcs_under_way.labels(rpc).dec()
-        self._rpcs.labels(rpc, code, reason).inc()
-        self._rpc_seconds.labels(rpc).observe(duration_s)
+        self._rpcs_under_way(rpc).dec()
+        self._rpcs(rpc, code, reason).inc()
+        self._rpc_seconds(rpc).observe(duration_s)
 
     # What the Tagger tells (tagging.TagObserver)
 

@@ -24,11 +24,10 @@ from typing import Any, Protocol, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
-from grpc_status import rpc_status
 
 from inkling_server.errors import ArgumentOutOfRange, DeadlineExceeded, Overloaded
 from inkling_server.rpc.draining import UnderWay
-from inkling_server.rpc.status import code_of, reason_of, to_status
+from inkling_server.rpc.status import ending, to_status
 
 _PREFIXES = ("/inkling.", "/google.longrunning.")
 # A caller that opens a call and then dribbles its message holds room that others want.
@@ -148,9 +147,9 @@ class Boundary(grpc.aio.ServerInterceptor):
             code = "DEADLINE_EXCEEDED" if context.time_remaining() == 0 else "CANCELLED"
             raise
         except Exception as error:
-            status = to_status(error)
-            code, reason = code_of(status).name, reason_of(status)
-            await context.abort_with_status(rpc_status.to_status(status))
+            end = ending(error)
+            code, reason = end.code, end.reason
+            await context.abort_with_status(end.status)
         finally:
             self._under_way.end()
             self._observer.rpc_finished(rpc, code, reason, time.perf_counter() - started)

@@ -15,12 +15,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
 import grpc
-from grpc_status import rpc_status
 
 from inkling_server.errors import Overloaded
 from inkling_server.rpc.boundary import RETRY_AFTER_S, is_ours
 from inkling_server.rpc.draining import UnderWay
-from inkling_server.rpc.status import to_status
+from inkling_server.rpc.status import ending
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -69,8 +68,7 @@ class Forwarder(grpc.aio.ServerInterceptor):
 
         async def forward(_requests: object, context: _Context) -> None:
             if self._calls[method] >= self._max_calls:
-                refusal = rpc_status.to_status(to_status(Overloaded(RETRY_AFTER_S)))
-                await context.abort_with_status(refusal)
+                await context.abort_with_status(ending(Overloaded(RETRY_AFTER_S)).status)
             self._calls[method] += 1
             self._under_way.begin()
             try:

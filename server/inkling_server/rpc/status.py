@@ -9,10 +9,13 @@ run, and nothing from a request enters a status or a log record.
 import logging
 import secrets
 import traceback
+from dataclasses import dataclass
+from functools import lru_cache
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2, message
 from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
 
 from inkling_server.errors import (
     ArgumentOutOfRange,
@@ -106,6 +109,38 @@ def to_status(error: Exception) -> status_pb2.Status:
         message=f"internal error; the server's log has it as incident {incident_id}",
         details=[_error_info("INTERNAL", {"incident_id": incident_id})],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a call of one reply ends with an error.
+
+    Attributes:
+        code: gRPC's code, by name.
+        reason: of the ErrorInfo; "" where there is none.
+        status: what gRPC sends.
+    """
+
+    code: str
+    reason: str
+    status: grpc.Status
+
+
+def ending(error: Exception) -> Ending:
+    """Translates any error that left the handler of such a call; see `to_status`."""
+    if isinstance(error, Overloaded):
+        return _full(error.retry_after_s)
+    return _ending(to_status(error))
+
+
+# A full server says so hundreds of times a second, and needs its processors for something else.
+@lru_cache(maxsize=16)
+def _full(retry_after_s: float) -> Ending:
+    return _ending(to_status(Overloaded(retry_after_s)))
+
+
+def _ending(status: status_pb2.Status) -> Ending:
+    return Ending(code_of(status).name, reason_of(status), rpc_status.to_status(status))
 
 
 def reason_of(status: status_pb2.Status) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
 
 from inkling_server.errors import (
     ArgumentOutOfRange,
@@ -26,7 +27,7 @@ from inkling_server.errors import (
     UnknownInterest,
     UnknownOperation,
 )
-from inkling_server.rpc.status import CODES, DOMAIN, code_of, reason_of, to_status
+from inkling_server.rpc.status import CODES, DOMAIN, code_of, ending, reason_of, to_status
 
 # As the API promises it to clients; written out, so that no refactoring can change it unseen.
 CONTRACT = [
@@ -110,3 +111,11 @@ def test_unexpected_error_is_opaque_to_the_client_and_found_in_the_log(
 
 def test_a_status_of_others_has_no_reason() -> None:
     assert reason_of(status_pb2.Status(code=5)) == ""
+
+
+@pytest.mark.parametrize("error", [Overloaded(1.0), Overloaded(0.25), ImageInvalid("no JPEG")])
+def test_ending_of_a_call_is_its_status_as_grpc_sends_it(error: InklingError) -> None:
+    for _ in range(2):  # those of a full server are kept
+        end, status = ending(error), to_status(error)
+        assert (end.code, end.reason) == (code_of(status).name, error.reason)
+        assert end.status == rpc_status.to_status(status)
