@@ -170,6 +170,7 @@ def measure(
             if load.rate:
                 job = replace(
                     job,
+                    transport="grpc-lean",
                     rate=load.rate,
                     seed=number,
                     deadline_s=DEADLINE_S,

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-Transport = Literal["grpc-unary", "grpc-stream", "http"]
+Transport = Literal["grpc-unary", "grpc-lean", "grpc-stream", "http"]
 TAG = "/inkling.v1.TaggingService/Tag"
 TAG_STREAM = "/inkling.v1.TaggingService/TagStream"
 _LENGTH = struct.Struct("<I")

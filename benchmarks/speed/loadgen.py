@@ -20,7 +20,10 @@ from benchmarks.speed.estimates import quantiles_ms
 from benchmarks.speed.jobs import Job, Outcome, Tally, read_messages
 from benchmarks.speed.loadgen_grpc import stream_load, unary_channels
 from benchmarks.speed.loadgen_http import http_connections
+from benchmarks.speed.loadgen_lean import lean_connections
 from benchmarks.speed.pacing import closed_loop, open_loop
+
+_UNARY = {"grpc-unary": unary_channels, "grpc-lean": lean_connections, "http": http_connections}
 
 
 def main() -> None:
@@ -46,14 +49,14 @@ async def run_job(job: Job, messages: list[bytes]) -> Outcome:
     """
     gc.collect()
     gc.freeze()
+    gc.disable()
     tally = Tally()
     used = _cpu_s()
     start = time.perf_counter()
     if job.transport == "grpc-stream":
         await stream_load(job, messages, tally)
     else:
-        opened = unary_channels(job) if job.transport == "grpc-unary" else http_connections(job)
-        async with opened as send:
+        async with _UNARY[job.transport](job) as send:
             start = time.perf_counter()
             used = _cpu_s()
             await (open_loop if job.rate else closed_loop)(job, messages, send, tally)

@@ -4,10 +4,11 @@
                                   └► at 1 to 3 times of it: goodput, refusals, late ones
 
 Arrivals are fixed beforehand, and a picture's time counts from when it was due. Nobody retries. The
-generator shares the processors, so what it took is stated with every rate; at several times the
-saturating rate it takes a good part of what the server would need.
+generator shares the processors, so it is the lean one (`loadgen_lean`), and what it took is stated
+with every rate.
 """
 
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -28,7 +29,7 @@ def run(bench: Bench) -> dict[str, Any]:
     """Measures; returns both curves and what they are relative to."""
     plan = bench.plan
     with bench.gateway() as gateway:
-        _, tag = gateway.endpoints
+        tag = replace(gateway.endpoints[1], transport="grpc-lean")
         alone = [bench.measure(gateway, bench.job(tag, concurrency=1)) for _ in range(plan.rounds)]
         full = [
             bench.measure(gateway, bench.job(tag, concurrency=c, connections=CONNECTIONS))["rate"]
