@@ -157,11 +157,14 @@ async def test_a_broken_connection_loses_nothing_and_doubles_nothing(
     assert stored_ids(outcomes) == sorted(f"pin-{n}" for n in range(100))
     assert content.stream_count == 2
     assert len(content.items) == 100
-    # The one whose answer was lost was stored twice, which replaced it.
-    replaced = [o for _, o in outcomes if isinstance(o, IngestedContent) and not o.created]
-    assert [outcome.content_id for outcome in replaced] == ["pin-29"]
-    assert content.stored.count("pin-29") == 2
-    assert len(content.stored) == 101
+    # Those whose answers were lost were stored twice, which replaced them: that of the break, and
+    # whichever of the others under way it overtook.
+    replaced = {
+        o.content_id for _, o in outcomes if isinstance(o, IngestedContent) and not o.created
+    }
+    assert {"pin-29"} <= replaced <= {f"pin-{n}" for n in range(22, 30)}
+    assert {one for one in content.stored if content.stored.count(one) > 1} == replaced
+    assert len(content.stored) == 100 + len(replaced)
 
 
 async def test_a_server_that_starts_again_gets_what_is_left(
