@@ -66,21 +66,25 @@ class _Connection(asyncio.Protocol):
     def call(self, message: bytes, timeout_s: float) -> "asyncio.Future[Fate]":
         """Sends one message; resolves to what became of it."""
         assert self._transport is not None
+        answer: asyncio.Future[Fate] = asyncio.get_running_loop().create_future()
+        if self._transport.is_closing():
+            answer.set_result("connection lost")
+            return answer
         stream, self._next_stream = self._next_stream, self._next_stream + 2
         timeout = b"\x00\x0cgrpc-timeout" + _text(b"%dm" % max(1, round(1000 * timeout_s)))
         self._transport.write(_frame(_HEADERS, _END_HEADERS, stream, self._headers + timeout))
         self._headers = self._later_headers
         body = b"\x00" + struct.pack(">I", len(message)) + message
         self._uploads.append(_Upload(stream, body, self._initial_window))
+        self._calls[stream] = answer
         self._send()
-        answer = self._calls[stream] = asyncio.get_running_loop().create_future()
         return answer
 
     def drop(self, answer: "asyncio.Future[Fate]") -> None:
-        """Gives up a call."""
+        """Gives up a call whose server has forgotten its deadline."""
         for stream, other in self._calls.items():
             if other is answer:
-                self._end(stream, "cancelled")
+                self._end(stream, "late")
                 assert self._transport is not None
                 self._transport.write(_frame(_RST_STREAM, 0, stream, _CANCEL))
                 return

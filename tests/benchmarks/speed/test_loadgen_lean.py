@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from benchmarks.speed import loadgen_lean
 from benchmarks.speed.jobs import TAG, Job
 from benchmarks.speed.loadgen_lean import lean_connections
 from tests.serving import until
@@ -100,6 +101,26 @@ async def test_server_that_goes_away_is_a_failure() -> None:
         await until(lambda: seen.messages)
         await server.stop(0)
         assert await call in ("connection lost", "reset", "gRPC status 14", "gRPC status 1")
+        await asyncio.sleep(0.1)
+        assert [await send(b"ok", 30.0, False) for _ in range(2)] == ["connection lost"] * 2
     with pytest.raises(ConnectionError):
         async with lean_connections(job):
             pass
+
+
+async def test_server_that_never_answers_is_given_up_a_while_after_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loadgen_lean, "_GRACE_S", 0.05)
+
+    async def only_settings(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        while await reader.read(65_536):
+            pass
+        writer.close()
+
+    async with await asyncio.start_server(only_settings, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        job = Job("grpc-lean", f"127.0.0.1:{port}", TAG, "", 1.0)
+        async with lean_connections(job) as send:
+            assert await send(b"ok", 0.05, False) == "late"
