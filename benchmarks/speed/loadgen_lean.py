@@ -54,6 +54,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, address: str, method: str) -> None:
         self.ready = asyncio.get_running_loop().create_future()
+        self._lost = asyncio.Event()
         self._headers, self._later_headers = _fixed_headers(address, method)
         self._transport: asyncio.Transport | None = None
         self._calls: dict[int, asyncio.Future[Fate]] = {}
@@ -89,9 +90,11 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(_frame(_RST_STREAM, 0, stream, _CANCEL))
                 return
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Ends the connection, and waits for its end."""
         if self._transport is not None:
             self._transport.close()
+            await self._lost.wait()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -107,6 +110,7 @@ class _Connection(asyncio.Protocol):
         )
 
     def connection_lost(self, _exc: Exception | None) -> None:
+        self._lost.set()
         lost = ConnectionError("the server closed the connection")
         if not self.ready.done():
             self.ready.set_exception(lost)
@@ -137,7 +141,8 @@ class _Connection(asyncio.Protocol):
             assert self._transport is not None
             self._transport.write(_frame(_PING, _ACK, 0, body))
         elif kind == _GOAWAY:
-            self.close()
+            assert self._transport is not None
+            self._transport.close()
 
     def _settle(self, body: bytes) -> None:
         for number, value in struct.iter_unpack(">HI", body):
@@ -224,7 +229,7 @@ async def lean_connections(job: Job) -> AsyncIterator[Send]:
         yield send
     finally:
         for connection in connections:
-            connection.close()
+            await connection.close()
 
 
 def _fixed_headers(address: str, method: str) -> tuple[bytes, bytes]:

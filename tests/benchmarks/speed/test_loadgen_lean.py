@@ -113,14 +113,19 @@ async def test_server_that_never_answers_is_given_up_a_while_after_the_deadline(
 ) -> None:
     monkeypatch.setattr(loadgen_lean, "_GRACE_S", 0.05)
 
+    ended = asyncio.Event()
+
     async def only_settings(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
         while await reader.read(65_536):
             pass
         writer.close()
+        await writer.wait_closed()
+        ended.set()
 
     async with await asyncio.start_server(only_settings, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         job = Job("grpc-lean", f"127.0.0.1:{port}", TAG, "", 1.0)
         async with lean_connections(job) as send:
             assert await send(b"ok", 0.05, False) == "late"
+        await ended.wait()
