@@ -161,7 +161,8 @@ def log_odds_ratio(
         return Comparison(np.zeros(1), np.zeros(1), np.zeros(1))
     mine_K, rest_K = _with_prior(first_K, prior_K)
     theirs_K, others_K = _with_prior(second_K, prior_K)
-    delta_K = np.log(mine_K) - np.log(rest_K) - np.log(theirs_K) + np.log(others_K)
+    # Each side's log odds by themselves: equal ones differ by 0, and not by their rounding.
+    delta_K = (np.log(mine_K) - np.log(rest_K)) - (np.log(theirs_K) - np.log(others_K))
     variance_K = 1 / mine_K + 1 / theirs_K
     if variance is LogOddsVariance.FULL:
         variance_K += 1 / rest_K + 1 / others_K

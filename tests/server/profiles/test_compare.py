@@ -29,6 +29,13 @@ def _person(seed: int, clusters: int = 6, pictures: int = 20) -> VisualSums:
     return VisualSums(rng.dirichlet(np.full(clusters, 0.3), size=pictures).sum(axis=0), pictures)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_nobody_differs_from_themselves_not_even_by_rounding(seed: int) -> None:
+    person = _person(seed)
+    same = compare(person, person, np.full(6, 1 / 6))
+    assert not same.z_K.any()
+
+
 def test_two_clusters_by_hand() -> None:
     # y1 = (3, 1), y2 = (1, 3), a = (1, 1). With the prior: (4, 2) and (2, 4).
     # delta_1 = ln(4/2) - ln(2/4) = 2 ln 2 = 1.386294
