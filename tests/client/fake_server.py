@@ -74,6 +74,8 @@ class FakeInkling(tagging_pb2_grpc.TaggingServiceServicer, info_pb2_grpc.InfoSer
         videos: options and file of each video that came whole.
         video_chunks: lengths of the pieces that came.
         refuse_after: bytes of a video after which it is refused without reading on.
+        cancellation_s: how long the end of a video is distrusted: gRPC tells of a caller who leaves
+            as of an end first.
     """
 
     def __init__(self) -> None:
@@ -95,6 +97,7 @@ class FakeInkling(tagging_pb2_grpc.TaggingServiceServicer, info_pb2_grpc.InfoSer
         self.videos: list[tuple[tagging_pb2.TagVideoOptions, bytes]] = []
         self.video_chunks: list[int] = []
         self.refuse_after: int | None = None
+        self.cancellation_s = 0.0
         self.streamed: list[bytes] = []
         self.answered: list[bytes] = []
         self.stream_count = 0
@@ -186,6 +189,10 @@ class FakeInkling(tagging_pb2_grpc.TaggingServiceServicer, info_pb2_grpc.InfoSer
             data += message.chunk
             if self.refuse_after is not None and len(data) > self.refuse_after:
                 context.abort_with_status(rpc_status.to_status(VIDEO_TOO_LARGE))
+        if self.cancellation_s:
+            left = threading.Event()
+            if not context.add_callback(left.set) or left.wait(self.cancellation_s):
+                return tagging_pb2.TagVideoResponse()  # nobody is there
         with self.changed:
             self.videos.append((options, bytes(data)))
             self.changed.notify_all()

@@ -153,12 +153,12 @@ class _Breaking(io.BytesIO):
 
 
 async def test_file_that_breaks_half_way_is_no_half_video(
-    client: ClientFace, caplog: pytest.LogCaptureFixture
+    client: ClientFace, fake: FakeInkling, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Were the upload ended and not cancelled, the call would succeed. The server's view proves
-    # less: gRPC's threaded one cannot tell the two apart until it has answered.
+    fake.cancellation_s = 10.0
     with pytest.raises(FileUnreadable, match="Input/output error"):
         await client.tag_video(_Breaking(bytes(8 * CHUNK_BYTES)))
+    assert not fake.videos
     assert not caplog.records
 
 
