@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import write_report
+from benchmarks.speed.estimates import poisson_schedule
 
 # Of inkling-small on two cores of a Zen 4 (`bench_speed`): what a picture costs at saturation, and
 # about what a batch of one costs beyond it (3.9), or might.
@@ -61,8 +62,8 @@ def latencies_ms(
 
 def best(cores: int, fixed_ms: float) -> dict[str, Any]:
     """The least p99 over the sizes of batches, at `SHARE` of what the cores can do."""
-    rate = SHARE * cores / PICTURE_MS
-    arrivals = np.cumsum(np.random.default_rng(_SEED).exponential(1 / rate, _ARRIVALS)).tolist()
+    rate = SHARE * cores * 1000 / PICTURE_MS
+    arrivals = [1000 * due_s for due_s in poisson_schedule(rate, _ARRIVALS / rate, _SEED)]
     rows = []
     for most in MOST_PICTURES:
         taken = latencies_ms(
